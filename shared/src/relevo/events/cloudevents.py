@@ -1,0 +1,67 @@
+"""Events on the wire: CloudEvents 1.0, Kafka binary content mode (attributes in `ce_` headers, JSON in the value)."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import ValidationError
+
+from relevo.events.base import Event
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class Unreadable(ValueError):
+    """A record of a known type that does not hold what the type promises, or carries no usable CloudEvents headers."""
+
+
+def encode(event: Event, source: str) -> tuple[str, Headers, bytes]:
+    """(key, headers, value) of `event`, written by the service `source`. Fields that are None are left out."""
+    headers: Headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_type", event.type.encode()),
+        ("ce_source", f"/relevo/{source}".encode()),
+        ("ce_id", str(event.id).encode()),
+        ("ce_time", event.at.isoformat().encode()),
+        ("content-type", b"application/json"),
+    )
+    if event.trace:
+        headers = (*headers, ("traceparent", event.trace.encode()))
+    return (
+        event.key(),
+        headers,
+        event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True),
+    )
+
+
+def header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
+    """The first header called `name`, as text; None where there is none or it is no UTF-8."""
+    for key, value in headers:
+        if key == name:
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return None
+    return None
+
+
+def decode(event_class: type[Event], headers: Sequence[tuple[str, bytes]], value: bytes | None) -> Event:
+    """The event of a record whose `ce_type` named `event_class`. Raises Unreadable, saying which field and why."""
+    event_id = header(headers, "ce_id")
+    if header(headers, "ce_specversion") != "1.0" or event_id is None:
+        raise Unreadable("ce_specversion 1.0 and ce_id are required")
+    try:
+        data: Any = orjson.loads(value or b"")
+        if not isinstance(data, dict):
+            raise Unreadable("the value is not a JSON object")
+        data["id"] = UUID(event_id)
+        data["trace"] = header(headers, "traceparent")
+        return event_class.model_validate(data)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:5]
+        )
+        raise Unreadable(problems) from None
+    except ValueError as error:  # orjson.JSONDecodeError and a malformed UUID
+        raise Unreadable(str(error)) from None

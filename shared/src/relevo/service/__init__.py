@@ -1,0 +1,17 @@
+"""The process runtime every service runs in: settings, clock, web, tokens, health, telemetry, shutdown.
+
+service = Service("scoring", 8002, handlers=[…], api=[router], loops=[…], migrations="scoring.migrations")
+main(service)      # `python -m scoring run | migrate | dead …`
+"""
+
+from relevo.service.main import command_line, main
+from relevo.service.problems import Problem
+from relevo.service.runtime import Service, Stopping
+from relevo.service.settings import Settings
+from relevo.service.tokens import Actor, needs
+from relevo.service.web import Answer, Text, body, of, respond, write
+
+__all__ = [
+    "Actor", "Answer", "Problem", "Service", "Settings", "Stopping", "Text",
+    "body", "command_line", "main", "needs", "of", "respond", "write",
+]  # fmt: skip

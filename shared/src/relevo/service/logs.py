@@ -1,0 +1,28 @@
+"""Structured logs: one JSON object a line on standard error; control characters can't leave their string."""
+
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+
+
+def configure(service: str, level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter(
+            "{levelname}{name}{message}{exc_info}",
+            style="{",
+            timestamp="at",
+            rename_fields={"levelname": "level", "name": "logger"},
+            static_fields={"service": service},
+            json_ensure_ascii=True,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    logging.getLogger("uvicorn.access").disabled = True  # it would log paths; our own metrics count requests

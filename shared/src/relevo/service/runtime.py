@@ -1,0 +1,359 @@
+"""One process of a service: API, consumer, relay and loops in one task group that fails as one and stops in order."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
+from typing import Any, Literal
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from relevo.events import Topic
+from relevo.service import metrics
+from relevo.service.clock import Clock, FileClock, listen
+from relevo.service.operate import health, letters
+from relevo.service.settings import Settings
+from relevo.service.tokens import Tokens
+from relevo.service.web import Guard, create_app
+from relevo.stream import Database, Handler, NoPlaybook, Transaction, connect
+from relevo.stream.apply import Applied
+from relevo.stream.consumer import Consumer
+from relevo.stream.handlers import Handlers, index
+from relevo.stream.housekeeping import forget
+from relevo.stream.kafka import Producer
+from relevo.stream.playbooks import keep_playbook
+from relevo.stream.relay import Relay
+
+log = logging.getLogger(__name__)
+
+Only = Literal["api", "worker"]
+Loop = Callable[["Service"], Awaitable[None]]
+Use = Callable[["Service"], AbstractAsyncContextManager[Any]]
+
+_STUCK_AFTER = 60.0
+_LEFT = text("select (select count(*) from outbox) as outbox, (select count(*) from dead_letter) as dead")
+
+
+class Stopping(Exception):
+    """The service is shutting down: a loop's wait ends, and the loop with it."""
+
+
+@dataclass
+class Service:
+    """What a service is made of, and, while `run` runs, its parts. `main.py` of each service fills in the first half.
+
+    `writes`: topics whose events it emits or produces, so that `migrate` creates them. `uses`: things with a life
+    (a spool, a client), entered before the API listens and left after everything has stopped.
+    """
+
+    name: str
+    port: int
+    handlers: Sequence[Handler] = ()
+    api: Sequence[APIRouter] = ()
+    loops: Sequence[Loop] = ()
+    uses: Sequence[Use] = ()
+    writes: Sequence[Topic] = ()
+    settings_class: type[Settings] = Settings
+    migrations: str | None = None
+    playbook: bool = False
+    description: str = ""
+    configure_app: Callable[[FastAPI], None] = lambda app: None
+    ready: Callable[["Service"], Awaitable[list[str]]] | None = None
+    body_limit: int = 256 * 1024
+
+    settings: Settings = field(init=False)
+    clock: Clock = field(init=False, default_factory=Clock)
+    stopping: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    consumer: Consumer | None = field(init=False, default=None)
+    relay: Relay | None = field(init=False, default=None)
+    _database: Database | None = field(init=False, default=None)
+    _producer: Producer | None = field(init=False, default=None)
+    _beats: dict[str, float] = field(init=False, default_factory=dict)
+    _file_clock: FileClock = field(init=False)
+
+    def __post_init__(self) -> None:
+        builtin = (keep_playbook,) if self.playbook else ()
+        self.handled: Handlers = index((*builtin, *self.handlers))
+
+    # What handlers, routes and loops use.
+
+    @property
+    def database(self) -> Database:
+        if self._database is None:
+            raise RuntimeError(f"{self.name} has no database open: set RELEVO_DATABASE and run it")
+        return self._database
+
+    @property
+    def producer(self) -> Producer:
+        """Straight to Kafka, for a service without an outbox (ingest)."""
+        if self._producer is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self._producer
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction of this service: see relevo.stream.Transaction. Raises the database's errors."""
+        return self.database.transaction()
+
+    def now(self) -> datetime:
+        """The moment, for a service without a database; one with a database asks its transaction: `tx.now`."""
+        return self._file_clock.now()
+
+    async def sleep_until(
+        self,
+        when: datetime | None,
+        now: datetime | None = None,
+        *,
+        wake: asyncio.Event | None = None,
+        at_most: float = 60.0,
+    ) -> None:
+        """Sleep until `when` by the one clock, given that it is `now` there (both of one transaction); not longer than
+        `at_most` seconds; until `wake` is set (it is cleared) or the clock is moved. Raises Stopping at shutdown."""
+        seconds = at_most
+        if when is not None and now is not None:
+            seconds = min(at_most, max(0.0, (when - now).total_seconds()))
+        await self.until_any(wake, self.clock.next_travel(), seconds=seconds)
+        if wake is not None:
+            wake.clear()
+
+    async def until_any(self, *events: asyncio.Event | None, seconds: float) -> None:
+        """Wait for one of `events`, at most `seconds`. Raises Stopping at shutdown."""
+        waits = [asyncio.ensure_future(e.wait()) for e in (*events, self.stopping) if e is not None]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self.stopping.is_set():
+            raise Stopping
+        self.beat(_current_task())
+
+    def beat(self, part: str) -> None:
+        """A part of this process says that it lives."""
+        self._beats[part] = monotonic()
+
+    # What SREs ask.
+
+    def stuck(self) -> list[str]:
+        """Parts that have not moved for a minute: liveness, without asking anybody else."""
+        return sorted(part for part, at in self._beats.items() if monotonic() - at > _STUCK_AFTER)
+
+    async def missing(self) -> list[str]:
+        """What this process waits for before it can do its job."""
+        if self.stopping.is_set():
+            return ["shutting down"]
+        missing = []
+        if self._database is not None:
+            try:
+                async with asyncio.timeout(5), self.database.transaction() as tx:
+                    if self.playbook:
+                        _ = tx.playbook
+            except NoPlaybook as error:
+                missing.append(str(error))
+            except (SQLAlchemyError, OSError, TimeoutError):
+                missing.append("PostgreSQL")
+        if self.consumer is not None:
+            if self.consumer.stopped_by is not None:
+                missing.append(str(self.consumer.stopped_by))
+            elif not self.consumer.ready and not missing:
+                missing.append("its partitions")
+        if self.ready is not None:
+            missing += await self.ready(self)
+        return missing
+
+    async def measure(self) -> None:
+        """Bring the gauges up to date that are read from the database."""
+        if self._database is not None:
+            with suppress(SQLAlchemyError, OSError, TimeoutError):
+                async with self.database.transaction() as tx:
+                    left = (await tx.execute(_LEFT)).one()
+                metrics.OUTBOX_ROWS.set(left.outbox)
+                metrics.DEAD_ROWS.set(left.dead)
+        if self.consumer is not None:
+            metrics.CONSUMER_STOPPED.set(self.consumer.stopped_by is not None)
+
+    # Its life.
+
+    def app(self) -> FastAPI:
+        """The FastAPI app with this service's routes and the ones every service has."""
+        app = create_app(f"Relevo {self.name}", self.description)
+        app.state.service = self
+        app.state.tokens = Tokens(self.settings.tokens)
+        for router in (health, *([letters] if self.handled.by_type else []), *self.api):
+            app.include_router(router)
+        self.configure_app(app)
+        return app
+
+    def topics(self) -> tuple[Topic, ...]:
+        """The topics it writes or reads."""
+        return tuple({t.name: t for t in (*self.writes, *self.handled.topics)}.values())
+
+    @asynccontextmanager
+    async def opened(self, settings: Settings | None = None) -> AsyncIterator["Service"]:
+        """The service with its settings read and its clients made, without anything running: for commands and tests."""
+        self.settings = settings or self.settings_class()
+        self.stopping, self.clock, self._beats = asyncio.Event(), Clock(), {}
+        self._file_clock = FileClock(self.settings.clock_file if self.settings.time_travel else None)
+        if self.migrations is not None:
+            if self.settings.database is None:
+                raise SystemExit(f"{self.name}: set RELEVO_DATABASE (postgresql://user:password@host:port/name)")
+            self._database = connect(self.settings.database, uses_playbook=self.playbook, pool=self.settings.pool)
+        self._producer = Producer(self.settings.kafka)
+        try:
+            yield self
+        finally:
+            await self._producer.close()
+            if self._database is not None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(5):
+                        await self._database.close()
+            self._database = self._producer = self.consumer = self.relay = None
+
+    async def run(self, only: Only | None = None, settings: Settings | None = None) -> None:
+        """Run until SIGTERM or SIGINT, or until a part fails: then raises what it raised.
+
+        `only="api"` answers HTTP (and relays what it commits), `only="worker"` consumes and runs the loops.
+        """
+        async with self.opened(settings), AsyncExitStack() as stack:
+            for use in self.uses:
+                await stack.enter_async_context(use(self))
+            parts = self._parts(only)
+            server = self._server(only)
+            restore = _on_signals(self.stopping.set)
+            tasks = {asyncio.create_task(part, name=name) for name, part in parts.items()}
+            serving = asyncio.create_task(server.serve(), name="http")
+            stopped = asyncio.create_task(self.stopping.wait(), name="stop")
+            try:
+                ended, _ = await asyncio.wait({*tasks, serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                failed = next((t for t in ended if t is not stopped), None)
+                await self._stop(server, serving, tasks)
+                if failed is not None and not failed.cancelled() and (error := failed.exception()) is not None:
+                    raise error
+                if failed is not None and stopped not in ended and not isinstance(failed.exception(), Stopping):
+                    raise RuntimeError(f"{failed.get_name()} ended by itself")
+            finally:
+                restore()
+                for task in (*tasks, serving, stopped):
+                    task.cancel()
+
+    def _parts(self, only: Only | None) -> dict[str, Coroutine[Any, Any, None]]:
+        parts: dict[str, Coroutine[Any, Any, None]] = {}
+        if self._database is not None:
+            relay = Relay(self.database.engine, self.producer, self.name, beat=lambda: self.beat("relay"))
+            self.relay, self.database.committed = relay, relay.wake
+            parts["relay"] = relay.run()
+            if self.settings.time_travel and self.settings.database:
+                parts["clock"] = listen(self.settings.database, self.clock)
+        if only != "api":
+            if self.handled.by_type:
+                self.consumer = Consumer(
+                    self.database,
+                    self.handled,
+                    bootstrap=self.settings.kafka,
+                    group=self.name,
+                    profile=self.settings.topics,
+                    beat=lambda: self.beat("consumer"),
+                    applied=_count,
+                )
+                parts["consumer"] = self.consumer.run()
+                parts["housekeeping"] = _looping(self._keep_house())
+            for number, loop in enumerate(self.loops):
+                name = f"loop {getattr(loop, '__name__', number)}"
+                self.beat(name)
+                parts[name] = _looping(loop(self))
+        return parts
+
+    async def _keep_house(self) -> None:
+        while True:
+            await self.until_any(seconds=30)
+            with suppress(SQLAlchemyError, OSError, TimeoutError):
+                while await forget(self.database, self.handled) and not self.stopping.is_set():
+                    self.beat(_current_task())
+
+    def _server(self, only: Only | None) -> uvicorn.Server:
+        app = self.app() if only != "worker" else self._health_only()
+        config = uvicorn.Config(
+            Guard(app, self.body_limit),
+            host=self.settings.http_host,
+            port=self.settings.http_port if self.settings.http_port is not None else self.port,
+            http="httptools",
+            loop="none",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=65,
+            timeout_graceful_shutdown=10,
+            backlog=2048,
+        )
+        server = uvicorn.Server(config)
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]  # ours stop in order
+        return server
+
+    def _health_only(self) -> FastAPI:
+        app = create_app(f"Relevo {self.name} worker", self.description)
+        app.state.service = self
+        app.include_router(health)
+        return app
+
+    async def _stop(self, server: uvicorn.Server, serving: asyncio.Task[None], tasks: set[asyncio.Task[None]]) -> None:
+        """Readiness off, listener drains, loops and claims stop, handlers finish, offsets commit, relay flushes."""
+        budget = self.settings.shutdown_seconds
+        self.stopping.set()
+        log.info("stopping")
+        server.should_exit = True
+        with suppress(Exception):
+            await asyncio.wait({serving}, timeout=min(12.0, budget / 3))
+        if self.consumer is not None:
+            self.consumer.stop()
+        relay = self.relay
+        others = {task for task in tasks if task.get_name() not in ("relay", "clock")}
+        if others:
+            await asyncio.wait(others, timeout=budget / 3)
+        if relay is not None:
+            relay.stop()
+            with suppress(Exception):
+                await asyncio.wait({t for t in tasks if t.get_name() == "relay"}, timeout=2)
+                left = await relay.flush(budget / 6)
+                if left:
+                    log.warning("outbox not empty: the next start sends it", extra={"rows": left})
+        log.info("stopped")
+
+
+async def _looping(loop: Awaitable[None]) -> None:
+    with suppress(Stopping):
+        await loop
+
+
+def _current_task() -> str:
+    task = asyncio.current_task()
+    return task.get_name() if task is not None and task.get_name().startswith(("loop", "housekeeping")) else "process"
+
+
+def _count(topic: str, applied: Applied, seconds: float) -> None:
+    metrics.EFFECTS.labels(topic).inc(applied.effects)
+    metrics.BURIED.labels(topic).inc(applied.buried)
+    metrics.CHUNK_SECONDS.labels(topic).observe(seconds)
+
+
+def _on_signals(stop: Callable[[], None]) -> Callable[[], None]:
+    loop = asyncio.get_running_loop()
+    kinds = (signal.SIGTERM, signal.SIGINT)
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        for kind in kinds:
+            loop.add_signal_handler(kind, stop)
+
+    def restore() -> None:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            for kind in kinds:
+                loop.remove_signal_handler(kind)
+
+    return restore

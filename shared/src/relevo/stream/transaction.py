@@ -1,0 +1,177 @@
+"""One transaction: what a handler or a write sees of the database, the clock, the playbook and the outbox."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from asyncpg.exceptions import DataError as AsyncpgDataError
+from sqlalchemy import Executable, text
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from relevo.events import Event, PlaybookStamp
+from relevo.playbook import Playbook, load
+
+_CONTEXT = text("select relevo_now()")
+_CONTEXT_AND_PLAYBOOK = text(
+    "select relevo_now(), p.revision, p.version from (select 1) as always left join lateral"
+    " (select revision, version from playbook where problem is null order by revision desc limit 1) as p on true"
+)
+_DOCUMENTS = text("select documents from playbook where revision = :revision")
+_OUTBOX = (
+    "insert into outbox (topic, key, event_id, type, time, trace, value)"
+    " select * from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[])"
+)
+
+
+class NoPlaybook(RuntimeError):
+    """This service decides by the playbook, and none was published yet."""
+
+    def __init__(self) -> None:
+        super().__init__("no playbook is published yet: publish one with `relevo playbook publish DIR`")
+
+
+class Transaction:
+    """Everything in it happens together or not at all. The runtime begins it and commits it; nobody else does."""
+
+    def __init__(
+        self, connection: AsyncConnection, now: datetime, active: tuple[PlaybookStamp, Playbook] | None
+    ) -> None:
+        self._connection = connection
+        self._active = active
+        self.now = now
+        self.events: list[Event] = []
+
+    @property
+    def playbook(self) -> Playbook:
+        """The active agreement, the same for the whole transaction. Raises NoPlaybook."""
+        if self._active is None:
+            raise NoPlaybook
+        return self._active[1]
+
+    @property
+    def stamp(self) -> PlaybookStamp:
+        """Revision and version of `playbook`, as every decided event carries them. Raises NoPlaybook."""
+        if self._active is None:
+            raise NoPlaybook
+        return self._active[0]
+
+    async def execute(
+        self, statement: Executable, params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        """One SQL statement: a SQLAlchemy Core construct or `text()`; one per batch, its rows through `unnest`."""
+        result: CursorResult[Any] = await self._connection.execute(statement, params)
+        return result
+
+    async def driver_sql(self, sql: str, *args: Any) -> CursorResult[Any]:
+        """One statement in asyncpg's own `$1` form, for the hottest ones: it skips compilation."""
+        return await self._connection.exec_driver_sql(sql, args)
+
+    def emit(self, *events: Event) -> None:
+        """Publish `events`, in this order, if and only if this transaction commits."""
+        self.events.extend(events)
+
+
+@dataclass
+class Database:
+    """A service's database: transactions by the one clock, with the active playbook and the outbox."""
+
+    engine: AsyncEngine
+    uses_playbook: bool
+    committed: Callable[[], None] = lambda: None  # wakes this process's relay
+    _compiled: tuple[str, Playbook] | None = None
+
+    @property
+    def knows_playbook(self) -> bool:
+        """Whether a transaction has met an active playbook."""
+        return self._compiled is not None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits when its block ends, rolls back when it raises. Emitted events go to the outbox last, while the
+        block's row locks are held, so that ids of one lead commit in order."""
+        async with self.engine.connect() as connection, connection.begin():
+            tx = await self._begin(connection)
+            yield tx
+            await _write_outbox(connection, tx.events)
+        if tx.events:
+            self.committed()
+
+    async def _begin(self, connection: AsyncConnection) -> Transaction:
+        if not self.uses_playbook:
+            return Transaction(connection, (await connection.execute(_CONTEXT)).scalar_one(), None)
+        now, revision, version = (await connection.execute(_CONTEXT_AND_PLAYBOOK)).one()
+        if revision is None:
+            return Transaction(connection, now, None)
+        if self._compiled is None or self._compiled[0] != version:
+            documents = (await connection.execute(_DOCUMENTS, {"revision": revision})).scalar_one()
+            self._compiled = (version, load(documents))
+        return Transaction(connection, now, (PlaybookStamp(revision=revision, version=version), self._compiled[1]))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def connect(dsn: str, *, uses_playbook: bool, pool: int = 10) -> Database:
+    """A Database at `dsn` (`postgresql://user:password@host:port/name`). Connects when first used; every wait for a
+    connection, a lock or an answer has a limit."""
+    engine = create_async_engine(
+        dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=False,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        connect_args={
+            "timeout": 5,
+            "command_timeout": 60,
+            "server_settings": {
+                "application_name": "relevo",
+                "jit": "off",
+                "lock_timeout": "30s",
+                "idle_in_transaction_session_timeout": "60s",
+            },
+        },
+    )
+    return Database(engine, uses_playbook)
+
+
+async def _write_outbox(connection: AsyncConnection, events: Sequence[Event]) -> None:
+    if not events:
+        return
+    rows = [
+        (
+            event.topic.name,
+            event.key(),
+            event.id,
+            event.type,
+            event.at.isoformat(),
+            event.trace,
+            event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True),
+        )
+        for event in events
+    ]
+    await connection.exec_driver_sql(_OUTBOX, tuple(map(list, zip(*rows, strict=True))))
+
+
+# SQLSTATE classes that say nothing of the record: connection, rollback (deadlock, serialisation), resources,
+# not in prerequisite state (lock timeout), operator intervention, system error.
+_INFRASTRUCTURE = ("08", "40", "53", "55", "57", "58")
+
+
+def is_infrastructure(error: BaseException) -> bool:
+    """Whether `error` is the database's or the network's trouble, not the record's: retried, never dead-lettered."""
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if state:
+            return state.startswith(_INFRASTRUCTURE)
+        if isinstance(getattr(error.orig, "__cause__", None), AsyncpgDataError):
+            return False  # a value the driver cannot send, though it comes as an InterfaceError
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return isinstance(error, OSError | TimeoutError | PoolTimeout | NoPlaybook)

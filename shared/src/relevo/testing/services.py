@@ -1,0 +1,81 @@
+"""Services in tests: their database migrated, the service running in this process, the clock moved."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+import httpx
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from relevo.service.migrate import upgrade
+from relevo.service.runtime import Only, Service
+from relevo.service.settings import Settings
+
+
+async def migrate_database(dsn: str, *packages: str, time_travel: bool = True) -> None:
+    """Bring the database to the heads of the runtime's migrations and of these packages'."""
+    engine = create_async_engine(dsn.replace("postgresql://", "postgresql+asyncpg://", 1))
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade, ("relevo.stream.migrations", *packages), time_travel=time_travel)
+    finally:
+        await engine.dispose()
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that runs: where it answers, and itself."""
+
+    url: str
+    service: Service
+    task: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def running(service: Service, settings: Settings, only: Only | None = None) -> AsyncIterator[Running]:
+    """`service` in this process, alive; stopped as SIGTERM stops it. Raises what made it end before."""
+    url = f"http://{settings.http_host}:{settings.http_port}"
+    task = asyncio.create_task(service.run(only, settings))
+    try:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for _ in range(600):
+                if task.done():
+                    task.result()
+                with suppress(httpx.TransportError):
+                    if (await client.get(f"{url}/livez")).status_code == 200:
+                        break
+                await asyncio.sleep(0.05)
+            else:
+                raise TimeoutError(f"{service.name} does not answer at {url}")
+        yield Running(url, service, task)
+    finally:
+        service.stopping.set()
+        await asyncio.wait({task}, timeout=60)
+        if task.done() and not task.cancelled():
+            task.result()
+        task.cancel()
+
+
+async def ready(running: Running, seconds: float = 30) -> None:
+    """Wait until the service says it can do its job. Raises TimeoutError naming what it waits for."""
+    last = "no answer"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for _ in range(int(seconds / 0.05)):
+            answer = await client.get(f"{running.url}/readyz")
+            if answer.status_code == 200:
+                return
+            last = answer.text
+            await asyncio.sleep(0.05)
+    raise TimeoutError(last)
+
+
+async def move_clock(dsn: str, by: timedelta) -> None:
+    """Move the clock of a database by `by`, on top of what it is moved by already; its service's sleepers wake."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("update clock_shift set shift = shift + $1", by)
+    finally:
+        await connection.close()
