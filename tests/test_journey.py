@@ -24,8 +24,9 @@ def demo_request(**more: Any) -> dict[str, Any]:
     mail = f"olga.{uuid4().hex[:10]}@talleres-ibarra.example"
     return {
         "type": "form_submitted", "email": mail, "form": "demo", "first_name": "Olga", "last_name": "Ibarra",
-        "company": "Talleres Ibarra", "fields": {"puesto": "Directora de operaciones", "empleados": "120", "pais": "ES"},
-        "text": "¿Se conecta con SAP?", "consent": {"basis": "consent"}, **more,
+        "company": "Talleres Ibarra", "consent": {"basis": "consent"},
+        "fields": {"puesto": "Directora de operaciones", "empleados": "120", "pais": "ES"},
+        "text": "¿Se conecta con SAP?", **more,
     }  # fmt: skip
 
 

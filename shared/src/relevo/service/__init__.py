@@ -4,9 +4,10 @@ service = Service("scoring", 8002, handlers=[…], api=[router], loops=[…], mi
 main(service)      # `python -m scoring run | migrate | dead …`
 """
 
+from relevo.service.life import Stopping
 from relevo.service.main import command_line, main
 from relevo.service.problems import Problem
-from relevo.service.runtime import Service, Stopping
+from relevo.service.runtime import Service
 from relevo.service.settings import Settings
 from relevo.service.tokens import Actor, needs
 from relevo.service.web import Answer, Text, body, of, respond, write

@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from relevo.service import logs
+from relevo.service.life import Only
 from relevo.service.migrate import migrate as bring_up
 from relevo.service.operate import printable
-from relevo.service.runtime import Only, Service
+from relevo.service.runtime import Service
 from relevo.service.web import to_json
 from relevo.stream import dead
 

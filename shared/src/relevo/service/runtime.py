@@ -1,49 +1,40 @@
-"""One process of a service: API, consumer, relay and loops in one task group that fails as one and stops in order."""
+"""A service: what it is made of, what its handlers, routes and loops may ask of it, and what SREs may."""
 
 import asyncio
-import contextlib
 import logging
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
-import uvicorn
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from relevo.events import Topic
 from relevo.service import metrics
-from relevo.service.clock import Clock, FileClock, listen
+from relevo.service.clock import Clock, FileClock
+from relevo.service.life import Only, Stopping, live
 from relevo.service.operate import health, letters
 from relevo.service.settings import Settings
 from relevo.service.tokens import Tokens
-from relevo.service.web import Guard, create_app
+from relevo.service.web import create_app
 from relevo.stream import Database, Handler, NoPlaybook, Transaction, connect
-from relevo.stream.apply import Applied
 from relevo.stream.consumer import Consumer
 from relevo.stream.handlers import Handlers, index
-from relevo.stream.housekeeping import forget
 from relevo.stream.kafka import Producer
 from relevo.stream.playbooks import keep_playbook
 from relevo.stream.relay import Relay
 
 log = logging.getLogger(__name__)
 
-Only = Literal["api", "worker"]
 Loop = Callable[["Service"], Awaitable[None]]
 Use = Callable[["Service"], AbstractAsyncContextManager[Any]]
 
-_STUCK_AFTER = 60.0
+_STUCK_AFTER = 120.0  # twice the longest sleep of a loop
 _LEFT = text("select (select count(*) from outbox) as outbox, (select count(*) from dead_letter) as dead")
-
-
-class Stopping(Exception):
-    """The service is shutting down: a loop's wait ends, and the loop with it."""
 
 
 @dataclass
@@ -183,9 +174,17 @@ class Service:
 
     def app(self) -> FastAPI:
         """The FastAPI app with this service's routes and the ones every service has."""
-        app = create_app(f"Relevo {self.name}", self.description)
+        app = self._routes()
         app.state.service = self
         app.state.tokens = Tokens(self.settings.tokens)
+        return app
+
+    def openapi(self) -> dict[str, Any]:
+        """Its OpenAPI document, without anything running."""
+        return self._routes().openapi()
+
+    def _routes(self) -> FastAPI:
+        app = create_app(f"Relevo {self.name}", self.description)
         for router in (health, *([letters] if self.handled.by_type else []), *self.api):
             app.include_router(router)
         self.configure_app(app)
@@ -221,139 +220,10 @@ class Service:
 
         `only="api"` answers HTTP (and relays what it commits), `only="worker"` consumes and runs the loops.
         """
-        async with self.opened(settings), AsyncExitStack() as stack:
-            for use in self.uses:
-                await stack.enter_async_context(use(self))
-            parts = self._parts(only)
-            server = self._server(only)
-            restore = _on_signals(self.stopping.set)
-            tasks = {asyncio.create_task(part, name=name) for name, part in parts.items()}
-            serving = asyncio.create_task(server.serve(), name="http")
-            stopped = asyncio.create_task(self.stopping.wait(), name="stop")
-            try:
-                ended, _ = await asyncio.wait({*tasks, serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                failed = next((t for t in ended if t is not stopped), None)
-                await self._stop(server, serving, tasks)
-                if failed is not None and not failed.cancelled() and (error := failed.exception()) is not None:
-                    raise error
-                if failed is not None and stopped not in ended and not isinstance(failed.exception(), Stopping):
-                    raise RuntimeError(f"{failed.get_name()} ended by itself")
-            finally:
-                restore()
-                for task in (*tasks, serving, stopped):
-                    task.cancel()
-
-    def _parts(self, only: Only | None) -> dict[str, Coroutine[Any, Any, None]]:
-        parts: dict[str, Coroutine[Any, Any, None]] = {}
-        if self._database is not None:
-            relay = Relay(self.database.engine, self.producer, self.name, beat=lambda: self.beat("relay"))
-            self.relay, self.database.committed = relay, relay.wake
-            parts["relay"] = relay.run()
-            if self.settings.time_travel and self.settings.database:
-                parts["clock"] = listen(self.settings.database, self.clock)
-        if only != "api":
-            if self.handled.by_type:
-                self.consumer = Consumer(
-                    self.database,
-                    self.handled,
-                    bootstrap=self.settings.kafka,
-                    group=self.name,
-                    profile=self.settings.topics,
-                    beat=lambda: self.beat("consumer"),
-                    applied=_count,
-                )
-                parts["consumer"] = self.consumer.run()
-                parts["housekeeping"] = _looping(self._keep_house())
-            for number, loop in enumerate(self.loops):
-                name = f"loop {getattr(loop, '__name__', number)}"
-                self.beat(name)
-                parts[name] = _looping(loop(self))
-        return parts
-
-    async def _keep_house(self) -> None:
-        while True:
-            await self.until_any(seconds=30)
-            with suppress(SQLAlchemyError, OSError, TimeoutError):
-                while await forget(self.database, self.handled) and not self.stopping.is_set():
-                    self.beat(_current_task())
-
-    def _server(self, only: Only | None) -> uvicorn.Server:
-        app = self.app() if only != "worker" else self._health_only()
-        config = uvicorn.Config(
-            Guard(app, self.body_limit),
-            host=self.settings.http_host,
-            port=self.settings.http_port if self.settings.http_port is not None else self.port,
-            http="httptools",
-            loop="none",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=65,
-            timeout_graceful_shutdown=10,
-            backlog=2048,
-        )
-        server = uvicorn.Server(config)
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]  # ours stop in order
-        return server
-
-    def _health_only(self) -> FastAPI:
-        app = create_app(f"Relevo {self.name} worker", self.description)
-        app.state.service = self
-        app.include_router(health)
-        return app
-
-    async def _stop(self, server: uvicorn.Server, serving: asyncio.Task[None], tasks: set[asyncio.Task[None]]) -> None:
-        """Readiness off, listener drains, loops and claims stop, handlers finish, offsets commit, relay flushes."""
-        budget = self.settings.shutdown_seconds
-        self.stopping.set()
-        log.info("stopping")
-        server.should_exit = True
-        with suppress(Exception):
-            await asyncio.wait({serving}, timeout=min(12.0, budget / 3))
-        if self.consumer is not None:
-            self.consumer.stop()
-        relay = self.relay
-        others = {task for task in tasks if task.get_name() not in ("relay", "clock")}
-        if others:
-            await asyncio.wait(others, timeout=budget / 3)
-        if relay is not None:
-            relay.stop()
-            with suppress(Exception):
-                await asyncio.wait({t for t in tasks if t.get_name() == "relay"}, timeout=2)
-                left = await relay.flush(budget / 6)
-                if left:
-                    log.warning("outbox not empty: the next start sends it", extra={"rows": left})
-        log.info("stopped")
-
-
-async def _looping(loop: Awaitable[None]) -> None:
-    with suppress(Stopping):
-        await loop
+        async with self.opened(settings):
+            await live(self, only)
 
 
 def _current_task() -> str:
     task = asyncio.current_task()
-    return task.get_name() if task is not None and task.get_name().startswith(("loop", "housekeeping")) else "process"
-
-
-def _count(topic: str, applied: Applied, seconds: float) -> None:
-    metrics.EFFECTS.labels(topic).inc(applied.effects)
-    metrics.BURIED.labels(topic).inc(applied.buried)
-    metrics.CHUNK_SECONDS.labels(topic).observe(seconds)
-
-
-def _on_signals(stop: Callable[[], None]) -> Callable[[], None]:
-    loop = asyncio.get_running_loop()
-    kinds = (signal.SIGTERM, signal.SIGINT)
-    with suppress(NotImplementedError, RuntimeError, ValueError):
-        for kind in kinds:
-            loop.add_signal_handler(kind, stop)
-
-    def restore() -> None:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            for kind in kinds:
-                loop.remove_signal_handler(kind)
-
-    return restore
+    return task.get_name() if task is not None and task.get_name().startswith("loop") else "process"

@@ -57,8 +57,12 @@ class Tokens:
         self._by_hash: dict[str, Token] = {}
 
     def find(self, token: str) -> Token | None:
+        return self.known(sha256(token.encode()).hexdigest())
+
+    def known(self, digest: str) -> Token | None:
+        """The token of this SHA-256, while it is in the file and has not expired: what a session is checked by."""
         self._reload()
-        found = self._by_hash.get(sha256(token.encode()).hexdigest())
+        found = self._by_hash.get(digest)
         if found is None or (found.expires is not None and found.expires <= datetime.now(UTC)):
             return None
         return found

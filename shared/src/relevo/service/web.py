@@ -41,7 +41,8 @@ Text = Annotated[str, AfterValidator(_keepable)]
 """A string that PostgreSQL can hold: pydantic lets NUL and lone surrogates through, PostgreSQL does not."""
 
 M = TypeVar("M")
-_STRUCTURE = re.compile(rb'[\[{\]}]|"(?:[^"\\]|\\.)*"')
+# A string without an end is taken whole, and never twice: else 256 KiB of quotes would cost minutes.
+_STRUCTURE = re.compile(rb'[\[{\]}]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def too_deep(raw: bytes, limit: int = DEPTH_LIMIT) -> bool:

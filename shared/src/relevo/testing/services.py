@@ -10,8 +10,9 @@ import asyncpg
 import httpx
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from relevo.service.life import Only
 from relevo.service.migrate import upgrade
-from relevo.service.runtime import Only, Service
+from relevo.service.runtime import Service
 from relevo.service.settings import Settings
 
 
