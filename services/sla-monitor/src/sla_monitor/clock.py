@@ -197,8 +197,12 @@ def next_due(clock: Clock, cal: Calendar) -> datetime | None:
     return min((step.due_at for step in pending(clock, cal) if step.due_at is not None), default=None)
 
 
-def fire(clock: Clock, cal: Calendar, now: datetime) -> tuple[Clock, tuple[Fired, ...]]:
-    """Fire what is due at `now`, in order: never early, each step once. The caller has heard all that came before."""
+def fire(clock: Clock, cal: Calendar, now: datetime, until: datetime | None = None) -> tuple[Clock, tuple[Fired, ...]]:
+    """Fire what is due at `now`, in order: never early, each step once. The caller has heard all that came before.
+
+    `until`, which is not after `now`: only what is due by then, so that a batch of clocks fires in due order.
+    """
+    by = now if until is None else until
     fired = tuple(
         Fired(
             uuid5(clock.id, f"{step.key} due {step.due_at.isoformat()} fired {now.isoformat()}"),
@@ -213,7 +217,7 @@ def fire(clock: Clock, cal: Calendar, now: datetime) -> tuple[Clock, tuple[Fired
             clock.standing.rep,
         )
         for step in pending(clock, cal)
-        if step.due_at is not None and step.due_at <= now
+        if step.due_at is not None and step.due_at <= by
     )
     return (replace(clock, fired=clock.fired + fired), fired) if fired else (clock, ())
 

@@ -1,15 +1,23 @@
 """Structured logs: one JSON object a line on standard error; control characters can't leave their string."""
 
 import logging
+import re
 import sys
+from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
+
+
+class _Formatter(JsonFormatter):
+    def formatException(self, ei: Any) -> str:
+        """A traceback without PostgreSQL's DETAIL lines: they quote the row, and a row may be a person."""
+        return re.sub(r"\nDETAIL:.*", "", logging.Formatter.formatException(self, ei))
 
 
 def configure(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        JsonFormatter(
+        _Formatter(
             "{levelname}{name}{message}{exc_info}",
             style="{",
             timestamp="at",

@@ -58,4 +58,4 @@ async def migrate(
             await connection.run_sync(upgrade, tuple(packages), time_travel=settings.time_travel)
         log.info("database is up to date")
     created = await create_topics(settings.kafka, tuple(topics), settings.topics)
-    log.info("topics are there", extra={"created": created})
+    log.info("topics are there", extra={"new": created})

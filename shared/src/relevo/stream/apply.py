@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import groupby
 from uuid import UUID, uuid5
 
@@ -12,21 +14,14 @@ from relevo.events.cloudevents import Unreadable, decode, header
 from relevo.stream import dead
 from relevo.stream.handlers import Handler, Handlers
 from relevo.stream.kafka import Record
+from relevo.stream.positions import ADVANCE
 from relevo.stream.telemetry import handling
-from relevo.stream.transaction import Database, Transaction, is_infrastructure
+from relevo.stream.transaction import Database, Transaction, is_infrastructure, kind_of
 
 log = logging.getLogger(__name__)
 
 TRIES = 3
 
-_INBOX = (
-    "insert into inbox (event_id, at) select id, clock_timestamp() from unnest($1::uuid[]) as id"
-    " on conflict do nothing returning event_id"
-)
-_POSITION = (
-    "insert into position (topic, partition, next_offset) values ($1, $2, $3) on conflict (topic, partition)"
-    " do update set next_offset = greatest(position.next_offset, excluded.next_offset)"
-)
 _UNREADABLE = UUID("0d8f0f2e-6f0f-5b34-9a53-1a0f6f0b7a11")  # namespace of ids for records that carry none
 
 
@@ -57,17 +52,27 @@ def read(records: Sequence[Record], handlers: Handlers) -> list[Arrival]:
     arrivals: dict[UUID, Arrival] = {}
     for record in records:
         known = handlers.by_type.get(header(record.headers, "ce_type") or "")
-        if known is None:
+        if known is None and not record.unreadable:
             continue
+        arrival = _read(record, known)
+        arrivals.setdefault(arrival.event_id, arrival)
+    return list(arrivals.values())
+
+
+def _read(record: Record, known: tuple[type[Event], Handler] | None) -> Arrival:
+    why = record.unreadable
+    if known is not None:
         event_class, handler = known
         try:
             event = decode(event_class, record.headers, record.value)
+            return Arrival(record, event.id, event, handler)
         except Unreadable as error:
-            event_id = uuid5(_UNREADABLE, f"{record.topic}/{record.partition}/{record.offset}")
-            arrivals.setdefault(event_id, Arrival(record, event_id, None, None, str(error)))
-        else:
-            arrivals.setdefault(event.id, Arrival(record, event.id, event, handler))
-    return list(arrivals.values())
+            why = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever a record does to its reader is that record's trouble
+            why = kind_of(error)
+    # Its own ce_id is not to be trusted. What stands at this place is, unless the topic is created anew.
+    place = f"{record.topic}/{record.partition}/{record.offset}/{sha256(record.value or b'').hexdigest()}"
+    return Arrival(record, uuid5(_UNREADABLE, place), None, None, why)
 
 
 async def apply(database: Database, handlers: Handlers, records: Sequence[Record], limit: dead.Limit) -> Applied:
@@ -90,7 +95,7 @@ async def _in_halves(applied: Applied, arrivals: list[Arrival], position: Positi
     try:
         await _together(applied, arrivals, position)
     except Exception as error:
-        if is_infrastructure(error) or isinstance(error, dead.TooManyDeadLetters):
+        if not arrivals or is_infrastructure(error) or isinstance(error, dead.TooManyDeadLetters):
             raise
         if len(arrivals) > 1:
             middle = len(arrivals) // 2
@@ -111,17 +116,23 @@ async def _alone(applied: Applied, arrival: Arrival, position: Position, error: 
             if is_infrastructure(again):
                 raise
             error = again
-    applied.limit.before_burying(1)
+    applied.limit.check([True])
     applied.transactions += 1
     async with applied.database.transaction() as tx:
         if await _first_seen(tx, [arrival]):
             await dead.bury(tx, [(arrival.record, arrival.event_id, _describe(error), TRIES)])
-        await tx.driver_sql(_POSITION, *position)
+        await tx.driver_sql(ADVANCE, *position)
+    applied.limit.count([True])
     applied.buried += 1
     log.error(
         "dead letter: its handler failed three times",
-        extra={"topic": position[0], "partition": position[1], "offset": arrival.record.offset},
-        exc_info=error,
+        extra={
+            "topic": position[0],
+            "partition": position[1],
+            "offset": arrival.record.offset,
+            "because": kind_of(error),
+            "where": _where(error),
+        },
     )
 
 
@@ -129,17 +140,18 @@ async def _together(applied: Applied, arrivals: Sequence[Arrival], position: Pos
     applied.transactions += 1
     async with applied.database.transaction() as tx:
         fresh = await _first_seen(tx, arrivals)
-        unreadable = [(a.record, a.event_id, f"Unreadable: {a.unreadable}", 1) for a in fresh if a.event is None]
-        if unreadable:
-            applied.limit.before_burying(len(unreadable))
-            await dead.bury(tx, unreadable)
         readable = [a for a in fresh if a.event is not None]
+        unreadable = [(a.record, a.event_id, f"Unreadable: {a.unreadable}", 1) for a in fresh if a.event is None]
+        buried = [a.event is None for a in fresh]
+        if unreadable:
+            applied.limit.check(buried)
+            await dead.bury(tx, unreadable)
         for handler, run in groupby(readable, key=lambda a: a.handler):
             assert handler is not None
             with handling(handler.name, [a.event for a in run if a.event is not None]) as events:
                 tx.emit(*await handler(tx, events))
-        await tx.driver_sql(_POSITION, *position)
-    applied.limit.took_effect(len(readable))
+        await tx.driver_sql(ADVANCE, *position)
+    applied.limit.count(buried)
     applied.effects += len(readable)
     applied.buried += len(unreadable)
 
@@ -147,14 +159,19 @@ async def _together(applied: Applied, arrivals: Sequence[Arrival], position: Pos
 async def _first_seen(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Arrival]:
     if not arrivals:
         return []
-    inserted = await tx.driver_sql(_INBOX, [a.event_id for a in arrivals])
+    inserted = await tx.driver_sql(dead.INBOX, [a.event_id for a in arrivals])
     new = {row[0] for row in inserted}
     return [a for a in arrivals if a.event_id in new]
 
 
 def _describe(error: Exception) -> str:
-    """Class and message; a database error's own text may hold a person's data, so only its class and code stay."""
-    orig = getattr(error, "orig", None)
-    if orig is not None:
-        return f"{type(error).__name__} {getattr(orig, 'sqlstate', '')}".strip()
-    return f"{type(error).__name__}: {error}"[:500]
+    """Class and message, for the letter, which is erased with its lead; of a database error, which holds a whole
+    statement's values, the class and code alone."""
+    return kind_of(error) if getattr(error, "orig", None) is not None else f"{type(error).__name__}: {error}"
+
+
+def _where(error: Exception) -> str:
+    """The innermost lines of a traceback, for the log: places and no values."""
+    return " < ".join(
+        f"{frame.filename}:{frame.lineno}" for frame in reversed(traceback.extract_tb(error.__traceback__)[-4:])
+    )

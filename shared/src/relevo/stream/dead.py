@@ -13,8 +13,13 @@ from sqlalchemy import text
 from relevo.events.cloudevents import decode, header
 from relevo.stream.handlers import Handlers
 from relevo.stream.kafka import Record
+from relevo.stream.telemetry import handling
 from relevo.stream.transaction import Database, Transaction
 
+INBOX = (
+    "insert into inbox (event_id, at) select id, clock_timestamp() from unnest($1::uuid[]) as id"
+    " on conflict do nothing returning event_id"
+)
 _BURY = text(
     'insert into dead_letter (event_id, type, topic, partition, "offset", key, header_names, header_values, value,'
     " error, tries, at) values (:event_id, :type, :topic, :partition, :offset, :key, :header_names, :header_values,"
@@ -57,15 +62,20 @@ async def bury(tx: Transaction, letters: Sequence[tuple[Record, UUID, str, int]]
                 "partition": record.partition,
                 "offset": record.offset,
                 "key": record.key,
-                "header_names": [name for name, _ in record.headers],
+                "header_names": [_storable(name) for name, _ in record.headers],
                 "header_values": [value for _, value in record.headers],
                 "value": record.value,
-                "error": error.replace("\0", ""),
+                "error": _storable(error)[:2000],
                 "tries": tries,
             }
             for record, event_id, error, tries in letters
         ],
     )
+
+
+def _storable(value: str) -> str:
+    """What PostgreSQL can hold: no NUL, no half characters."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 async def listed(database: Database, after: int = 0, most: int = 100) -> list[DeadLetter]:
@@ -94,7 +104,11 @@ async def replay(database: Database, handlers: Handlers, letter_id: int) -> None
             raise NotFound(f"this service has no handler for {row['type']}")
         event_class, handler = known
         event = decode(event_class, headers, row["value"])
-        tx.emit(*await handler(tx, [event]))
+        # A letter of a readable record carries the event's own inbox mark already. One that was unreadable until now
+        # does not, and may be one of several copies.
+        if row["event_id"] == event.id or (await tx.driver_sql(INBOX, [event.id])).first() is not None:
+            with handling(handler.name, [event]) as events:
+                tx.emit(*await handler(tx, events))
         await tx.execute(_DELETE, {"id": letter_id})
 
 
@@ -126,24 +140,29 @@ class Limit:
     window_seconds: float = 300
     monotonic: Callable[[], float] = time.monotonic
     _row: int = 0
-    _window: deque[tuple[float, int, int]] = field(default_factory=deque)
+    _window: deque[tuple[float, int, int]] = field(default_factory=deque)  # when, buried, all
 
-    def took_effect(self, count: int) -> None:
-        if count:
-            self._row = 0
-            self._window.append((self.monotonic(), 0, count))
-
-    def before_burying(self, count: int) -> None:
-        """Raises TooManyDeadLetters instead of allowing the letter that would pass the limit."""
-        now = self.monotonic()
-        while self._window and self._window[0][0] < now - self.window_seconds:
+    def check(self, buried: Sequence[bool]) -> None:
+        """`buried` says, in offset order, of which records letters are about to be made. Raises TooManyDeadLetters
+        where that would pass the limit."""
+        row = longest = self._row
+        for one in buried:
+            row = row + 1 if one else 0
+            longest = max(longest, row)
+        start = self.monotonic() - self.window_seconds
+        while self._window and self._window[0][0] < start:
             self._window.popleft()
-        buried = sum(w[1] for w in self._window) + count
-        seen = sum(w[1] + w[2] for w in self._window) + count
-        if self._row + count > self.in_a_row or (seen >= self.at_least and buried > self.share * seen):
+        letters = sum(w[1] for w in self._window) + sum(buried)
+        seen = sum(w[2] for w in self._window) + len(buried)
+        if longest > self.in_a_row or (seen >= self.at_least and letters > self.share * seen):
             raise TooManyDeadLetters(
-                f"{self._row + count} records in a row, or {buried} of {seen}, failed: the consumer stops here. "
+                f"{longest} records in a row, or {letters} of {seen}, failed: the consumer stops here. "
                 "Mend the service or its playbook and restart it; nothing is lost, the records are still unread"
             )
-        self._row += count
-        self._window.append((now, count, 0))
+
+    def count(self, buried: Sequence[bool]) -> None:
+        """They are committed."""
+        if buried:
+            self._window.append((self.monotonic(), sum(buried), len(buried)))
+            good_since = next((n for n, one in enumerate(reversed(buried)) if not one), None)
+            self._row = self._row + len(buried) if good_since is None else good_since

@@ -1,23 +1,27 @@
 """Kafka, and the only file that knows aiokafka: a producer, a consumer and the topics, with its traps walled off.
 
 What is walled off (aiokafka 0.14): the idempotent producer hangs while brokers are away, so acks=all without it,
-every wait with a deadline, and a new client after any error; `stop()` can loop for ever, so it gets a deadline too;
-deserializers can block a partition, so none is set; defaults that lose data (acks=1, auto-commit, latest) are all set.
+every wait with a deadline, and a new client after any error; `stop()` can hang and leave tasks behind that go on
+sending batches or heartbeats, so a client that does not stop in time is taken apart; a client's background task can
+die without a word, and a rebalance can make `getmany` wait without limit; one broken header name makes a partition
+unreadable for ever; deserializers can block a partition, so none is set; defaults that lose data (acks=1, auto-commit,
+latest) are all set.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError, ProducerClosed
 from aiokafka.partitioner import murmur2
 
 from relevo.events import Topic
@@ -29,7 +33,9 @@ Partition = tuple[str, int]
 Profile = Literal["local", "production"]
 
 _BATCH_BYTES = 512 * 1024
-_GROUP_TOPIC_EXISTS = 36
+_JOINING = 60.0  # seconds: joining waits for the slowest member to finish what it has in hand
+_TOPIC_EXISTS = 36
+_NO_PARTITION = TopicPartition("no topic is called so", 0)
 
 
 class KafkaAway(Exception):
@@ -38,7 +44,7 @@ class KafkaAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as it was read."""
+    """One record as it was read. `unreadable` says why there is nothing of it but its offset."""
 
     topic: str
     partition: int
@@ -46,6 +52,7 @@ class Record:
     key: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     value: bytes | None
+    unreadable: str = ""
 
 
 class Outgoing(NamedTuple):
@@ -77,29 +84,22 @@ class Producer:
 
         Raises KafkaAway after `timeout` seconds or on any error: then none, some or all of them have arrived.
         """
+        client = None
         try:
             async with asyncio.timeout(timeout):
                 client = await self._started()
-                chains: dict[Partition, list[Outgoing]] = defaultdict(list)
-                for record in records:
-                    count = await self._partitions(client, record.topic)
-                    chains[record.topic, partition_of(record.key, count)].append(record)
-                if len(chains) == 1:
-                    ((partition, chain),) = chains.items()
-                    await self._send(client, partition, chain)
-                else:
-                    async with asyncio.TaskGroup() as group:
-                        for partition, chain in chains.items():
-                            group.create_task(self._send(client, partition, chain))
-        except (KafkaError, OSError, TimeoutError, ExceptionGroup, AssertionError) as error:
-            self._discard()
+                await self._send_all(client, records)
+        except Exception as error:  # whatever a client raises, the next attempt gets a new one
+            if client is not None:
+                self._leave(client)
             cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
             raise KafkaAway(f"not acknowledged: {type(cause).__name__}") from error
 
     async def close(self) -> None:
-        self._discard()
+        if self._client is not None:
+            self._leave(self._client)
         if self._leaving:
-            await asyncio.wait(self._leaving, timeout=3)
+            await asyncio.wait(self._leaving, timeout=5)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -122,43 +122,76 @@ class Producer:
                 self._client = client
             return self._client
 
-    @staticmethod
-    async def _partitions(client: AIOKafkaProducer, topic: str) -> int:
-        known = client.client.cluster.partitions_for_topic(topic)
-        if known is None:
-            known = await client.partitions_for(topic)
-        return len(known)
+    async def _send_all(self, client: AIOKafkaProducer, records: Sequence[Outgoing]) -> None:
+        chains: dict[Partition, list[Outgoing]] = defaultdict(list)
+        counts: dict[str, int] = {}
+        for record in records:
+            topic = record.topic
+            if topic not in counts:
+                known = client.client.cluster.partitions_for_topic(topic) or await client.partitions_for(topic)
+                counts[topic] = len(known)
+            chains[topic, partition_of(record.key, counts[topic])].append(record)
+        if len(chains) == 1:
+            ((partition, only),) = chains.items()
+            await self._send(client, partition, only)
+            return
+        async with asyncio.TaskGroup() as group:
+            sending = [group.create_task(self._send(client, *chain_)) for chain_ in chains.items()]
+        if any(task.cancelled() for task in sending):  # a task group takes that for success
+            raise KafkaError("a batch was given up")
 
     @staticmethod
-    async def _send(client: AIOKafkaProducer, partition: Partition, chain: Sequence[Outgoing]) -> None:
+    async def _send(client: AIOKafkaProducer, partition: Partition, records: Sequence[Outgoing]) -> None:
         topic, number = partition
         batch = client.create_batch()
-        for record in chain:
-            item = {"key": record.key.encode(), "value": record.value, "timestamp": None, "headers": list(record.headers)}
-            if batch.append(**item) is None:
+        for record in records:
+            headers = list(record.headers)
+            item = {"key": record.key.encode(), "value": record.value, "timestamp": None, "headers": headers}
+            if batch.append(**item) is None:  # full; a batch takes its first record, whatever its size
                 batch.close()
                 await (await client.send_batch(batch, topic, partition=number))
                 batch = client.create_batch()
-                if batch.append(**item) is None:
-                    raise KafkaError("a single record is larger than a whole batch may be")
+                batch.append(**item)
         batch.close()
         await (await client.send_batch(batch, topic, partition=number))
 
-    def _discard(self) -> None:
-        if self._client is not None:
-            self._leave(self._client)
-            self._client = None
-
     def _leave(self, client: AIOKafkaProducer) -> None:
-        task = asyncio.create_task(_quietly(client.stop(), 3))
+        if self._client is client:  # another caller may have built the next one already
+            self._client = None
+        task = asyncio.create_task(_end_producer(client))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
 
-async def _quietly(work: Awaitable[Any], timeout: float) -> None:
-    with suppress(Exception):
+async def _end_producer(client: AIOKafkaProducer) -> None:
+    """Stop a client that is given up, whose batches nobody waits for any more: left to itself it would try for ten
+    seconds to send them, behind what its successor has sent meanwhile. Dropped, or expired in mid-air, they end."""
+    accumulator = client._message_accumulator
+    accumulator._closed = True
+    for queued in chain(*accumulator._batches.values()):
+        queued.future.add_done_callback(_seen)
+        queued.failure(ProducerClosed())
+    accumulator._batches.clear()
+    for sent in accumulator._pending_batches:
+        sent.future.add_done_callback(_seen)
+        sent._ttl = -1.0
+    await _ends_in_time(client.client.close(), 2)
+    await _ends_in_time(client.stop(), 3)
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    """Nobody is left to ask for this error."""
+    if not future.cancelled():
+        future.exception()
+
+
+async def _ends_in_time(work: Awaitable[Any], timeout: float) -> bool:
+    try:
         async with asyncio.timeout(timeout):
             await work
+    except Exception:  # noqa: BLE001 - it is being thrown away, whatever it says
+        return False
+    return True
 
 
 Assigned = Callable[[], None]
@@ -193,6 +226,8 @@ class Reader:
             fetch_max_wait_ms=50 if local else 500,
             session_timeout_ms=2_000 if local else 10_000,
             heartbeat_interval_ms=500 if local else 3_000,
+            # By default as short as the session: a member that ends its chunk first would be thrown out.
+            rebalance_timeout_ms=30_000,
             max_poll_interval_ms=300_000,
             request_timeout_ms=10_000,
             retry_backoff_ms=100,
@@ -201,25 +236,77 @@ class Reader:
         self._client.subscribe(list(topics), listener=_Listener(assigned, revoked))
 
     async def start(self) -> None:
-        """Raises KafkaAway when no broker answers."""
+        """Returns as a member of the group with its partitions assigned. Raises KafkaAway."""
         try:
-            await self._client.start()
-        except (KafkaError, OSError) as error:
-            await _quietly(self._client.stop(), 3)
+            async with asyncio.timeout(_JOINING):
+                await self._client.start()
+        except Exception as error:
             raise KafkaAway(type(error).__name__) from error
 
-    async def poll(self, seconds: float, most: int) -> dict[Partition, list[Record]]:
-        """Up to `most` records that have arrived, by partition in offset order; an empty dict after `seconds`."""
+    async def poll(
+        self, seconds: float, most: int, topics: Collection[str] | None = None
+    ) -> dict[Partition, list[Record]]:
+        """Up to `most` records that have arrived (of `topics` only, if given), by partition in offset order; an empty
+        dict after `seconds`, or a few more while the group is being rebalanced. Raises KafkaAway."""
+        partitions: Collection[TopicPartition] = ()
+        if topics is not None:
+            partitions = [tp for tp in self._client.assignment() if tp.topic in topics] or [_NO_PARTITION]
         try:
-            polled = await self._client.getmany(timeout_ms=int(seconds * 1000), max_records=most)
-        except (KafkaError, OSError) as error:
+            polled = await self._getmany(partitions, seconds, most)
+        except UnicodeDecodeError:
+            return await self._beside_the_unreadable()
+        return {(tp.topic, tp.partition): [_record(m) for m in messages] for tp, messages in polled.items()}
+
+    async def keep_alive(self) -> None:
+        """Poll without taking anything: a member that does not poll leaves the group, without a word."""
+        await self._getmany([_NO_PARTITION], 0, 1)
+
+    async def _getmany(
+        self, partitions: Collection[TopicPartition], seconds: float, most: int
+    ) -> dict[TopicPartition, list[Any]]:
+        try:
+            async with asyncio.timeout(seconds + 5):  # cancelled at its waits only, so that no record can be dropped
+                polled: dict[TopicPartition, list[Any]] = await self._client.getmany(
+                    *partitions, timeout_ms=int(seconds * 1000), max_records=most
+                )
+        except UnicodeDecodeError:
+            raise
+        except TimeoutError:
+            return {}
+        except Exception as error:
             raise KafkaAway(type(error).__name__) from error
-        return {
-            (tp.topic, tp.partition): [
-                Record(m.topic, m.partition, m.offset, m.key, tuple(m.headers), m.value) for m in messages
-            ]
-            for tp, messages in polled.items()
-        }
+        if self._client._fetcher.error_future.done():
+            raise KafkaAway("the fetching task has ended by itself")
+        return polled
+
+    async def _beside_the_unreadable(self) -> dict[Partition, list[Record]]:
+        """A header name somewhere is no UTF-8, and aiokafka gets neither past that record nor past the rest of its
+        batch (one batch has one writer, and none of ours). Returns what stands before it, or, when nothing does, one
+        unreadable Record in the place of the batch, to be buried."""
+        for tp, result in self._client._fetcher._records.items():
+            broken = getattr(result, "_partition_records", None)
+            if broken is None or broken._records_iterator.gi_frame is not None:
+                continue  # its iterator has not failed
+            partition, first, bad = (tp.topic, tp.partition), await self._client.position(tp), broken.next_fetch_offset
+            if bad > first:
+                readable = await self._getmany([tp], 5, bad - first)
+                return {partition: [_record(m) for m in readable[tp]]} if readable else {}
+            return {partition: [await self._skip_batch(tp, bad)]}
+        return {}
+
+    async def _skip_batch(self, tp: TopicPartition, bad: int) -> Record:
+        """Find the end of the batch by trying, one offset after the other, and read on there."""
+        after = bad + 1
+        while True:
+            self._client.seek(tp, after)
+            try:
+                await self._getmany([tp], 0.5, 1)
+                break
+            except UnicodeDecodeError:
+                after += 1
+        self._client.seek(tp, after)
+        why = f"offsets {bad} to {after - 1} are one record batch with a header name that is no UTF-8"
+        return Record(tp.topic, tp.partition, after - 1, None, (), None, why)
 
     def assignment(self) -> set[Partition]:
         return {(tp.topic, tp.partition) for tp in self._client.assignment()}
@@ -234,20 +321,24 @@ class Reader:
             return False
         return True
 
-    async def next_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """Where this group will read on. Raises KafkaAway."""
+    async def next_offsets(self) -> dict[Partition, int]:
+        """Where this member will read on, in each partition it has now. Raises KafkaAway."""
+        offsets: dict[Partition, int] = {}
         try:
             async with asyncio.timeout(10):
-                return {p: await self._client.position(TopicPartition(*p)) for p in partitions}
-        except (KafkaError, OSError, TimeoutError) as error:
+                for tp in self._client.assignment():
+                    with suppress(IllegalStateError):  # taken away meanwhile
+                        offsets[tp.topic, tp.partition] = await self._client.position(tp)
+        except Exception as error:
             raise KafkaAway(type(error).__name__) from error
+        return offsets
 
     async def end_offsets(self, partitions: Iterable[Partition], timeout: float = 5) -> dict[Partition, int]:
         """The offset after each partition's last record, asked of the broker now. Raises KafkaAway."""
         try:
             async with asyncio.timeout(timeout):
                 ends = await self._client.end_offsets([TopicPartition(*p) for p in partitions])
-        except (KafkaError, OSError, TimeoutError) as error:
+        except Exception as error:
             raise KafkaAway(type(error).__name__) from error
         return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
 
@@ -256,25 +347,22 @@ class Reader:
         known = self._client.partitions_for_topic(topic)
         return len(known) if known else None
 
-    def pause(self, partitions: Iterable[Partition]) -> None:
-        with suppress(ValueError, KafkaError):
-            self._client.pause(*[TopicPartition(*p) for p in partitions])
-
-    def resume(self, partitions: Iterable[Partition]) -> None:
-        with suppress(ValueError, KafkaError):
-            self._client.resume(*[TopicPartition(*p) for p in partitions])
-
-    async def keep_alive(self) -> set[Partition]:
-        """Poll with every partition paused, so that the group keeps this member; returns what was paused."""
-        assigned = self._client.assignment()
-        if assigned:
-            self._client.pause(*assigned)
-            with suppress(KafkaError, OSError):
-                await self._client.getmany(*assigned, timeout_ms=0)
-        return {(tp.topic, tp.partition) for tp in assigned}
-
     async def stop(self) -> None:
-        await _quietly(self._client.stop(), 5)
+        """Leave the group and close. A client that does not stop in time is taken apart: its heartbeats would keep
+        the partitions from everybody else."""
+        if await _ends_in_time(self._client.stop(), 5):
+            return
+        coordinator, fetcher = self._client._coordinator, self._client._fetcher
+        tasks = [getattr(coordinator, f"_{of}_task", None) for of in ("coordination", "heartbeat", "commit_refresh")]
+        tasks += [getattr(fetcher, "_fetch_task", None), *getattr(fetcher, "_pending_tasks", ())]
+        for task in filter(None, tasks):
+            task.cancel()
+        await _ends_in_time(self._client._client.close(), 2)
+
+
+def _record(message: Any) -> Record:
+    headers = tuple((name, value or b"") for name, value in message.headers)  # a header's value may be null
+    return Record(message.topic, message.partition, message.offset, message.key, headers, message.value)
 
 
 @asynccontextmanager
@@ -287,10 +375,10 @@ async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
     except (KafkaError, OSError, TimeoutError) as error:
         raise KafkaAway(f"{bootstrap} does not answer: {type(error).__name__}") from error
     finally:
-        await _quietly(admin.close(), 3)
+        await _ends_in_time(admin.close(), 3)
 
 
-async def create_topics(bootstrap: str, topics: Iterable[Topic], profile: Profile) -> list[str]:
+async def create_topics(bootstrap: str, topics: Collection[Topic], profile: Profile) -> list[str]:
     """Create what is missing and return its names. Raises ValueError naming both counts where an existing topic has
     another number of partitions (keys would land elsewhere), KafkaAway where no broker answers."""
     wanted = {topic.name: (topic.partitions_local if profile == "local" else topic.partitions) for topic in topics}
@@ -303,19 +391,25 @@ async def create_topics(bootstrap: str, topics: Iterable[Topic], profile: Profil
             ]
         )
         codes = {name: code for name, code, *_ in answer.topic_errors}
-        failed = {name: code for name, code in codes.items() if code not in (0, _GROUP_TOPIC_EXISTS)}
+        failed = {name: code for name, code in codes.items() if code not in (0, _TOPIC_EXISTS)}
         if failed:
             raise KafkaAway(f"topics not created, with the broker's error codes: {failed}")
-        existing = [name for name, code in codes.items() if code == _GROUP_TOPIC_EXISTS]
-        if existing:
-            for found in await admin.describe_topics(existing):
-                name, count = found["topic"], len(found["partitions"])
-                if count != wanted[name]:
-                    raise ValueError(
-                        f"topic {name} has {count} partitions, {wanted[name]} are declared: "
-                        "keys would land elsewhere; drain and re-create it, or mend the declaration"
-                    )
+        for name, count in (await _partitions_of(admin, wanted)).items():
+            if count != wanted[name]:
+                raise ValueError(
+                    f"topic {name} has {count} partitions, {wanted[name]} are declared: "
+                    "keys would land elsewhere; drain and re-create it, or mend the declaration"
+                )
         return [name for name, code in codes.items() if code == 0]
+
+
+async def _partitions_of(admin: AIOKafkaAdminClient, topics: Collection[str]) -> dict[str, int]:
+    """Also those just created, once the brokers have told each other: until then nobody can write to them."""
+    while True:
+        counts = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics(list(topics))}
+        if all(counts.get(name) for name in topics):
+            return counts
+        await asyncio.sleep(0.1)
 
 
 def _settings_of(topic: Topic) -> dict[str, str]:

@@ -6,17 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relevo.stream.kafka import KafkaAway, Outgoing, Producer
-from relevo.stream.transaction import is_infrastructure
+from relevo.stream.transaction import is_infrastructure, kind_of
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-_LOCK = text("select pg_advisory_xact_lock(hashtext('relevo.relay'))")
-_PATIENCE = text("set local lock_timeout = '5s'")
+_DATABASE_SECONDS = 15.0
+_LOCK = text("select set_config('lock_timeout', '5s', true), pg_advisory_xact_lock(hashtext('relevo.relay'))")
 _LOWEST = text(f"select id, topic, key, event_id, type, time, trace, value from outbox order by id limit {BATCH}")  # noqa: S608 - a constant
 _SENT = "delete from outbox where id = any($1::bigint[])"
 _LEFT = text("select count(*) from outbox")
@@ -39,8 +38,7 @@ class Relay:
         self._engine, self._producer = engine, producer
         self._source = f"/relevo/{source}".encode()
         self._poll, self._send_timeout, self._beat = poll, send_timeout, beat
-        self._woken = asyncio.Event()
-        self._stopping = False
+        self._woken, self._stopping = asyncio.Event(), asyncio.Event()
         self.sent = 0
 
     def wake(self) -> None:
@@ -48,33 +46,26 @@ class Relay:
 
     def stop(self) -> None:
         """Let `run` return when it has nothing in hand."""
-        self._stopping = True
+        self._stopping.set()
         self.wake()
 
     async def run(self) -> None:
         pause = 0.1
-        while not self._stopping:
-            self._beat()
+        while not self._stopping.is_set():
             self._woken.clear()
             try:
-                while await self.round() == BATCH:
+                while await self.round() == BATCH and not self._stopping.is_set():
                     self._beat()
-                pause = 0.1
-            except (KafkaAway, DBAPIError, OSError, TimeoutError) as error:
-                if isinstance(error, DBAPIError) and not is_infrastructure(error):
+            except Exception as error:
+                if not _passes(error):
                     raise
-                log.warning("relay waits", extra={"because": str(error)[:200], "seconds": pause})
-                await asyncio.sleep(pause)
+                log.warning("relay waits", extra={"because": kind_of(error), "seconds": pause})
+                await _wait(self._stopping, pause)
                 pause = min(pause * 2, 5.0)
-                continue
-            await self._wait()
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(self._poll):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
+            else:
+                pause = 0.1
+                await _wait(self._woken, self._poll)
+            self._beat()
 
     async def round(self) -> int:
         """Send up to one batch; returns how many rows left the outbox.
@@ -82,8 +73,7 @@ class Relay:
         Always from the lowest id, never past the last one seen: a transaction that took a lower id may commit later.
         Raises KafkaAway; then the rows stay, and what did arrive arrives again under the same event id.
         """
-        async with self._engine.begin() as connection:
-            await connection.execute(_PATIENCE)
+        async with asyncio.timeout(self._send_timeout + _DATABASE_SECONDS), self._engine.begin() as connection:
             await connection.execute(_LOCK)
             rows = (await connection.execute(_LOWEST)).all()
             if not rows:
@@ -99,8 +89,9 @@ class Relay:
             async with asyncio.timeout(timeout):
                 while await self.round():
                     self._beat()
-        except (KafkaAway, DBAPIError, OSError, TimeoutError):
-            pass
+        except Exception as error:
+            if not _passes(error):
+                raise
         async with self._engine.connect() as connection:
             return int((await connection.execute(_LEFT)).scalar_one())
 
@@ -117,3 +108,15 @@ class Relay:
         if trace:
             headers = (*headers, ("traceparent", trace.encode()))
         return Outgoing(topic, key, headers, value)
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, KafkaAway) or is_infrastructure(error)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

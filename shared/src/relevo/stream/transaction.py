@@ -1,8 +1,9 @@
 """One transaction: what a handler or a write sees of the database, the clock, the playbook and the outbox."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +16,17 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from relevo.events import Event, PlaybookStamp
-from relevo.playbook import Playbook, load
+from relevo.playbook import Playbook, PlaybookError, load
+
+log = logging.getLogger(__name__)
+
+EVENT_BYTES = 900_000  # what a broker takes by default (1 MiB), with room for the headers
 
 _CONTEXT = text("select relevo_now()")
 _CONTEXT_AND_PLAYBOOK = text(
     "select relevo_now(), p.revision, p.version from (select 1) as always left join lateral"
-    " (select revision, version from playbook where problem is null order by revision desc limit 1) as p on true"
+    " (select revision, version from playbook where problem is null and version <> all(cast(:refused as text[]))"
+    " order by revision desc limit 1) as p on true"
 )
 _DOCUMENTS = text("select documents from playbook where revision = :revision")
 _OUTBOX = (
@@ -85,6 +91,7 @@ class Database:
     uses_playbook: bool
     committed: Callable[[], None] = lambda: None  # wakes this process's relay
     _compiled: tuple[str, Playbook] | None = None
+    _refused: set[str] = field(default_factory=set)  # versions an earlier release took and this one cannot load
 
     @property
     def knows_playbook(self) -> bool:
@@ -105,12 +112,19 @@ class Database:
     async def _begin(self, connection: AsyncConnection) -> Transaction:
         if not self.uses_playbook:
             return Transaction(connection, (await connection.execute(_CONTEXT)).scalar_one(), None)
-        now, revision, version = (await connection.execute(_CONTEXT_AND_PLAYBOOK)).one()
+        now, revision, version = (
+            await connection.execute(_CONTEXT_AND_PLAYBOOK, {"refused": list(self._refused)})
+        ).one()
         if revision is None:
             return Transaction(connection, now, None)
         if self._compiled is None or self._compiled[0] != version:
             documents = (await connection.execute(_DOCUMENTS, {"revision": revision})).scalar_one()
-            self._compiled = (version, load(documents))
+            try:
+                self._compiled = (version, load(documents))
+            except PlaybookError as error:
+                log.error("playbook refused, the one before it stays", extra={"revision": revision, "why": str(error)})
+                self._refused.add(version)
+                return await self._begin(connection)
         return Transaction(connection, now, (PlaybookStamp(revision=revision, version=version), self._compiled[1]))
 
     async def close(self) -> None:
@@ -126,6 +140,7 @@ def connect(dsn: str, *, uses_playbook: bool, pool: int = 10) -> Database:
         max_overflow=0,
         pool_timeout=10,
         pool_pre_ping=False,
+        hide_parameters=True,  # they hold personal data, and errors are logged
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={
@@ -157,12 +172,20 @@ async def _write_outbox(connection: AsyncConnection, events: Sequence[Event]) ->
         )
         for event in events
     ]
+    for row in rows:
+        if len(row[-1]) > EVENT_BYTES:  # in the outbox it would hold up everything behind it for ever
+            raise ValueError(f"{row[3]} of {len(row[-1])} bytes: an event may have {EVENT_BYTES}")
     await connection.exec_driver_sql(_OUTBOX, tuple(map(list, zip(*rows, strict=True))))
 
 
-# SQLSTATE classes that say nothing of the record: connection, rollback (deadlock, serialisation), resources,
-# not in prerequisite state (lock timeout), operator intervention, system error.
-_INFRASTRUCTURE = ("08", "40", "53", "55", "57", "58")
+# SQLSTATE classes, or whole codes, that say nothing of the record: connection, login, no such database, rollback
+# (deadlock, serialisation), resources, lock timeout, operator intervention, system error; a read-only standby, a
+# session that idled too long, a damaged table; and a schema that is not this version's: not migrated, or not granted.
+_INFRASTRUCTURE = (
+    "08", "28", "3D", "40", "53", "55", "57", "58",
+    "25006", "25P03", "XX001", "XX002",
+    "0A000", "42501", "42703", "42883", "42P01",
+)  # fmt: skip
 
 
 def is_infrastructure(error: BaseException) -> bool:
@@ -175,3 +198,9 @@ def is_infrastructure(error: BaseException) -> bool:
             return False  # a value the driver cannot send, though it comes as an InterfaceError
         return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     return isinstance(error, OSError | TimeoutError | PoolTimeout | NoPlaybook)
+
+
+def kind_of(error: BaseException) -> str:
+    """What may be logged of an error: its class, and PostgreSQL's code. Messages hold the values they complain of."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return f"{type(error).__name__} {state}" if state else type(error).__name__

@@ -1,0 +1,86 @@
+"""Knows when everything that was accepted has been handled: before a broker stops that keeps nothing, or a clock moves."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from relevo.events.topics import TOPICS
+from relevo.stream.kafka import KafkaAway, Reader
+from relevo_local.together import together
+
+Partition = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A reader of the broker's ends, and a connection to each service's database."""
+
+    reader: Reader
+    databases: tuple[asyncpg.Connection, ...]
+
+    async def quiet(self, within: float, pause: float = 0.1) -> bool:
+        """Every outbox empty, and every position at its partition's end, seen so twice; False if time runs out."""
+        deadline = time.monotonic() + within
+        before = None
+        while time.monotonic() < deadline:
+            now = await self._ends()
+            if now is not None and now == before:
+                return True
+            before = now
+            await asyncio.sleep(pause)
+        return False
+
+    async def _ends(self) -> dict[Partition, int] | None:
+        """The ends of all partitions that somebody reads if nothing is under way, else None."""
+        stages = await together(map(_stage, self.databases))
+        ends = await self.reader.end_offsets(self._partitions({topic for _, at in stages for topic, _ in at}))
+        for waiting, positions in stages:
+            read = {topic for topic, _ in positions}
+            if waiting or any(positions.get(p, 0) < end for p, end in ends.items() if p[0] in read):
+                return None
+        return ends
+
+    def _partitions(self, topics: set[str]) -> list[Partition]:
+        return [(topic, number) for topic in topics for number in range(self.reader.partitions(topic) or 0)]
+
+
+@asynccontextmanager
+async def watching(kafka: str, databases: Mapping[str, str]) -> AsyncIterator[Watch]:
+    """Raises KafkaAway, OSError or asyncpg.PostgresError where one of them cannot be reached."""
+    topics = [topic.name for topic in TOPICS]
+    reader = Reader(kafka, "drain", topics, "local", assigned=lambda: None, revoked=_nothing)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(reader.stop)
+        await reader.start()
+        connections = []
+        for dsn in databases.values():
+            connections.append(await asyncpg.connect(dsn, timeout=5))
+            stack.push_async_callback(connections[-1].close, timeout=2)
+        yield Watch(reader, tuple(connections))
+
+
+async def drained(kafka: str, databases: Mapping[str, str], within: float) -> bool:
+    """Whether all is quiet before the time runs out; False also where that cannot be known."""
+    try:
+        async with watching(kafka, databases) as watch:
+            return await watch.quiet(within)
+    except (KafkaAway, OSError, asyncpg.PostgresError):
+        return False
+
+
+async def _stage(connection: asyncpg.Connection) -> tuple[int, dict[Partition, int]]:
+    """One service's rows waiting to be sent, and how far it has applied each partition it reads; of one moment."""
+    rows = await connection.fetch(
+        "select (select count(*) from outbox) as waiting, topic, partition, next_offset"
+        " from (select 1) as always left join position on true"
+    )
+    positions = {(row["topic"], row["partition"]): row["next_offset"] for row in rows if row["topic"] is not None}
+    return rows[0]["waiting"], positions
+
+
+async def _nothing() -> None:
+    pass

@@ -1,0 +1,1 @@
+"""The demo's story: a quarter at Forja Software, planned from a seed and played through the front doors."""

@@ -1,0 +1,98 @@
+"""The quarter that is played: when the clock stops, and what has happened by then. PURE: same seed, same plan."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+from relevo.calendar import Calendar, next_opening
+from relevo_local.story import journeys
+from relevo_local.story.journeys import Stops
+from relevo_local.story.people import Person, at, people
+from relevo_local.story.touches import Touch
+
+QUARTER = timedelta(days=91)
+SILENT_FROM = 2 / 3  # of the stops: from then on one rep answers nothing
+
+DEMOS, READERS, FAIR_VISITORS, CUSTOMERS, STRANGERS, SCANNED = 95, 130, 60, 24, 45, 5
+ODD_ONES = (  # who asks for a demo, and is no lead for sales: our agreement says why
+    ("forjasoftware.example", "Forja Software", None),
+    ("planificador.example", "Planificador", None),
+    ("tallerplus.example", "TallerPlus", None),
+    ("mailinator.com", "Yo", None),
+    ("escuelatecnica.example", "Escuela Técnica", "Estudiante de ingeniería"),
+    ("escuelatecnica.example", "Escuela Técnica", "Becaria de producción"),
+)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A moment at which the clock stands still, and what happened since the one before, oldest first."""
+
+    at: datetime
+    touches: tuple[Touch, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    seed: int
+    stops: tuple[Stop, ...]
+    silent_from: datetime
+    late_comers: tuple[Person, ...]  # who ask for a demo when the story has arrived at today
+    people: int  # who say who they are
+
+
+def plan(seed: int, today: datetime, hours: Calendar, zone: ZoneInfo, late_comers: int) -> Plan:
+    """A quarter that ends before `today`. `hours` are those of the sales team: the clock stops while it is open."""
+    random = Random(seed)  # noqa: S311 - a story, no secret
+    stops = tuple(_moments(random, today, hours, zone))
+    crowd = people(random)
+    done = sorted(_quarter(random, crowd, stops), key=lambda touch: touch.at)
+    by_stop: list[list[Touch]] = [[] for _ in stops]
+    for touch in done:
+        by_stop[bisect_left(stops, touch.at)].append(touch)
+    return Plan(
+        seed=seed,
+        stops=tuple(Stop(moment, tuple(then)) for moment, then in zip(stops, by_stop, strict=True)),
+        silent_from=stops[int(len(stops) * SILENT_FROM)],
+        late_comers=tuple(next(crowd) for _ in range(late_comers)),
+        people=DEMOS + READERS + FAIR_VISITORS + CUSTOMERS + SCANNED + len(ODD_ONES) + late_comers,
+    )
+
+
+def _moments(random: Random, today: datetime, hours: Calendar, zone: ZoneInfo) -> Iterator[datetime]:
+    """A moment in the morning of most working days of the quarter, and of no two days in a row none."""
+    day = (today - QUARTER).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    left_out = False
+    while (midnight := day) < today - timedelta(days=1):
+        day = (midnight + timedelta(days=1, hours=3)).replace(hour=0)  # the next midnight, whatever the clocks do
+        opening = next_opening(hours, midnight)
+        if opening >= day:
+            continue
+        left_out = not left_out and random.random() < 0.3
+        if not left_out:
+            yield opening + timedelta(minutes=random.randint(60, 150), seconds=random.randrange(60))
+
+
+def _quarter(random: Random, crowd: Iterator[Person], stops: Stops) -> Iterator[Touch]:
+    fair = len(stops) // 2
+    for count, journey in (
+        (DEMOS, journeys.demo),
+        (READERS, journeys.reader),
+        (CUSTOMERS, journeys.existing_customer),
+        (STRANGERS, journeys.stranger),
+        (SCANNED, journeys.scanned),
+    ):
+        for _ in range(count):
+            yield from journey(random, next(crowd), stops, _begin(random, stops))
+    for _ in range(FAIR_VISITORS):
+        yield from journeys.fair_visitor(random, next(crowd), stops, fair + random.randint(0, 1))
+    for domain, company, title in ODD_ONES:
+        yield from journeys.demo(random, at(next(crowd), domain, company, title), stops, _begin(random, stops))
+
+
+def _begin(random: Random, stops: Sequence[datetime]) -> int:
+    """The stop at which somebody first comes; a few more towards the end, as business grows."""
+    return int(len(stops) * random.random() ** 0.85)

@@ -1,0 +1,57 @@
+"""Plays the quarter: moves the clock from moment to moment, lets happen what is due, and waits until all is handled."""
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from relevo_local.story.plan import Plan
+from relevo_local.story.theatre import Theatre
+from relevo_local.story.touches import Touch, ask_for_demo
+from relevo_local.story.words import QUESTIONS, USER_AGENTS
+
+Progress = Callable[[datetime, int], None]  # the moment, and how many of the plan's stops are behind us
+
+
+async def play(theatre: Theatre, plan: Plan, today: datetime, progress: Progress) -> None:
+    """The whole quarter; at its end the clock shows the real time again."""
+    coming = {stop.at: stop.touches for stop in plan.stops}
+    done = 0
+    while coming:
+        moment = min(coming)
+        touches = coming.pop(moment)
+        now = await theatre.go(moment)
+        for later in await _happen(theatre, now, touches):
+            if later < today - timedelta(minutes=5):
+                coming.setdefault(later, ())
+        done += bool(touches)
+        progress(now, done)
+    await theatre.go(None)
+    await theatre.settled()
+
+
+async def _happen(theatre: Theatre, now: datetime, touches: Iterable[Touch]) -> set[datetime]:
+    """Promises fall due, reps answer, people come. Returns the moments at which something follows from it."""
+    await theatre.settled()
+    moments = theatre.sales.read(now)
+    await theatre.sales.answer(now)
+    await theatre.doors.send(list(touches))
+    await theatre.settled()
+    moments |= theatre.sales.read(now)
+    # One moment for all of a minute, and the earliest after it.
+    return {moment.replace(second=0, microsecond=0) + timedelta(minutes=1) for moment in moments if moment > now}
+
+
+async def late_comers(theatre: Theatre, plan: Plan, now: datetime) -> list[float]:
+    """People who ask for a demo today, one after the other. Milliseconds from each form to the rep's verified webhook."""
+    took = []
+    for number, person in enumerate(plan.late_comers):
+        form = ask_for_demo(person, now, QUESTIONS[number % len(QUESTIONS)], USER_AGENTS[0])
+        began = time.perf_counter()
+        await theatre.doors.submit(form)
+        (webhook,) = await theatre.sales.receiver.until(
+            lambda each, email=person.email: each.type == "lead.assigned"
+            and each.data["snapshot"]["contact"].get("email") == email
+        )
+        took.append((webhook.at - began) * 1000)
+    await theatre.settled()
+    return took

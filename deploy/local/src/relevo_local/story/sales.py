@@ -1,0 +1,125 @@
+"""The sales team: an endpoint for each, webhooks received and verified, answers given with each rep's own token."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+
+from relevo.calendar import deadline
+from relevo_local.receiver import Received, Receiver, receiving
+from relevo_local.story.access import Access
+from relevo_local.story.cast import Cast
+from relevo_local.story.replies import Reply, replies
+from relevo_local.trouble import Trouble
+
+MARKETING = "marketing"
+_TOLD_MARKETING = ["lead.rejected", "lead.recycled", "lead.disqualified"]
+_ANSWERS_AT_ONCE = 4
+_LATEST = timedelta(minutes=50)  # after a lead has come, everybody who answers at all has
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A reply that a rep will give."""
+
+    rep: str
+    lead: Mapping[str, Any]
+    reply: Reply
+
+
+@dataclass
+class Sales:
+    """Reps with what they will still say. `silent_from`: from then on the silent one says nothing."""
+
+    receiver: Receiver
+    http: httpx.AsyncClient
+    access: Access
+    cast: Cast
+    seed: int
+    silent_from: datetime
+    owed: list[Owed] = field(default_factory=list)
+    taken_over: int = 0  # answers that came when somebody else had the lead already
+    _read: int = 0
+    _of_critic: int = 0
+
+    def read(self, now: datetime) -> set[datetime]:
+        """Look at the webhooks that came since the last look; the moments at which something follows from them."""
+        new, self._read = self.receiver.received[self._read :], len(self.receiver.received)
+        moments: set[datetime] = set()
+        for webhook in new:
+            if webhook.type != "lead.assigned":
+                continue
+            if webhook.endpoint == self.cast.silent and now >= self.silent_from:
+                moments |= self._ladder(now)
+                continue
+            if webhook.endpoint == self.cast.critic:
+                self._of_critic += 1
+            rejects = webhook.endpoint == self.cast.critic and self._of_critic % 2 == 1
+            for reply in replies(self.seed, webhook.data, now, rejects=rejects):
+                self.owed.append(Owed(webhook.endpoint, webhook.data, reply))
+            moments.add(now + _LATEST)
+        return moments
+
+    async def answer(self, now: datetime) -> None:
+        """Everybody says what is due by now, of one lead in order."""
+        due = [each for each in self.owed if each.reply.at <= now]
+        self.owed = [each for each in self.owed if each.reply.at > now]
+        by_lead: dict[str, list[Owed]] = {}
+        for each in sorted(due, key=lambda each: each.reply.at):
+            if each.rep != self.cast.silent or now < self.silent_from:
+                by_lead.setdefault(each.lead["assignment_id"], []).append(each)
+        gate = asyncio.Semaphore(_ANSWERS_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for answers in by_lead.values():
+                group.create_task(self._say(answers, gate))
+
+    def unanswered(self) -> list[Received]:
+        """Leads that the silent rep got when they had fallen silent."""
+        answered = {each.lead["assignment_id"] for each in self.owed}
+        return [
+            each
+            for each in self.receiver.received
+            if each.endpoint == self.cast.silent and each.data["assignment_id"] not in answered
+        ]
+
+    def _ladder(self, now: datetime) -> set[datetime]:
+        """A minute after each step that the agreement takes while nobody answers, and after the target."""
+        policy = self.cast.answer
+        steps = {step.at.of(policy.target) for step in policy.ladder} | {policy.target}
+        return {deadline(self.cast.hours, now, step) + timedelta(minutes=1) for step in steps}
+
+    async def _say(self, answers: list[Owed], gate: asyncio.Semaphore) -> None:
+        for owed in answers:
+            links = owed.lead["answer"]
+            async with gate:
+                said = await self.http.post(
+                    links[owed.reply.act],
+                    json={**links["body"], **owed.reply.body},
+                    headers={"authorization": f"Bearer {self.access.reps[owed.rep]}"},
+                )
+            if said.status_code == 409:
+                self.taken_over += 1
+            elif said.status_code != 200:
+                raise Trouble(f"handoff refused {owed.reply.act}: {said.status_code} {said.text[:500]}")
+
+
+@asynccontextmanager
+async def sales(
+    handoff: str, manage: Mapping[str, str], http: httpx.AsyncClient, access: Access, cast: Cast, seed: int, silent_from: datetime
+) -> AsyncIterator[Sales]:
+    """Everybody with an endpoint of their own, and one of marketing's; `manage` are headers that may make them."""
+    async with receiving() as receiver:
+        wanted = [{"name": rep, "rep": rep} for rep in cast.names]
+        for endpoint in (*wanted, {"name": MARKETING, "types": _TOLD_MARKETING}):
+            name = str(endpoint["name"])
+            made = await http.post(
+                f"{handoff}/v1/endpoints", json={**endpoint, "url": receiver.endpoint(name)}, headers=manage
+            )
+            if made.status_code != 201:
+                raise Trouble(f"handoff refused an endpoint: {made.status_code} {made.text[:500]}")
+            receiver.secrets[name] = made.json()["secret"]
+        yield Sales(receiver, http, access, cast, seed, silent_from)

@@ -1,0 +1,34 @@
+"""What the routes share: who may, through which channel, how a body is documented."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+from pydantic import BaseModel, ConfigDict
+
+from relevo.service import Actor, needs
+
+Reader = Annotated[Actor, Depends(needs("read"))]
+Answerer = Annotated[Actor, Depends(needs("answer"))]
+Manager = Annotated[Actor, Depends(needs("manage"))]
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+class Body(BaseModel):
+    """A request's body: a key it does not know is a slip of the pen, and refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def takes(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a body that the route reads itself."""
+    schema = model.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def on_behalf(actor: Actor) -> bool:
+    """Whether the console asks for a person."""
+    return "act-for" in actor.scopes
+
+
+def trace_of(request: Request) -> str | None:
+    return request.headers.get("traceparent")

@@ -1,0 +1,46 @@
+"""HTTP: what was sent, how it went, and sending it again."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from handoff import listings
+from handoff.api.common import Limit, Reader
+from relevo.service import Actor, Answer, Problem, needs, of, respond, write
+from relevo.stream import Transaction
+
+router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
+
+Sender = Annotated[Actor, Depends(needs("operate", "manage"))]
+
+
+@router.get("", summary="Deliveries, newest first")
+async def list_deliveries(
+    request: Request,
+    actor: Reader,
+    endpoint_id: UUID | None = None,
+    assignment_id: UUID | None = None,
+    state: Literal["pending", "made", "failed"] | None = None,
+    cursor: Annotated[int | None, Query(description="`next` of the page before")] = None,
+    limit: Limit = 100,
+) -> Response:
+    async with of(request).transaction() as tx:
+        found = await listings.deliveries(tx, endpoint_id, state, assignment_id, cursor, actor.rep, limit)
+    more = found[-1]["seq"] if len(found) == limit else None
+    items = [{name: value for name, value in row.items() if name != "seq"} for row in found]
+    return respond({"items": items, "next": more})
+
+
+@router.post("/{delivery_id}/redeliver", summary="Send it again: same webhook-id, same body", status_code=202)
+async def redeliver(request: Request, actor: Sender, delivery_id: UUID) -> Response:
+    async def work(tx: Transaction) -> Answer:
+        again = await listings.redeliver(tx, delivery_id)
+        if again is None:
+            raise Problem(404, "No such delivery", detail="It does not exist, or its endpoint was removed.")
+        return Answer(again, status=202)
+
+    response = await write(request, work)
+    of(request).database.committed()  # nothing was said to others: the deliverer is woken by hand
+    return response

@@ -1,0 +1,51 @@
+"""PURE: a decision for people: each rep, each test, who got it, and what would have to change for another to get it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from handoff.eligible import TESTS
+
+
+def explained(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the table `decision`, unfolded."""
+    record = row["record"]
+    chosen = next((rep for rep in record["reps"] if rep["rep"] == row["rep"]), None)
+    told = {name: value for name, value in row.items() if name not in ("record", "revision", "playbook_version")}
+    return told | {
+        "playbook": {"revision": row["revision"], "version": row["playbook_version"]},
+        "failed_rules": record["failed_rules"],
+        "reps": [_rep(rep, chosen) for rep in record["reps"]],
+    }
+
+
+def _rep(rep: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "rep": rep["rep"],
+        "chosen": rep is chosen,
+        "eligible": not rep["failed"],
+        "tests": [
+            {"test": test, "passed": test not in rep["failed"], "because": rep["failed"].get(test)} for test in TESTS
+        ],
+        "weight": rep["weight"],
+        "assigned": rep["assigned"],
+        "target": round(rep["target"] + rep["share"], 6),
+        "shortfall": _shortfall(rep),
+        "to_get_it": None if rep is chosen else _to_get_it(rep, chosen),
+    }
+
+
+def _shortfall(rep: Mapping[str, Any]) -> float:
+    return round(float(rep["target"] + rep["share"] - rep["assigned"]), 6)
+
+
+def _to_get_it(rep: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> str:
+    if rep["failed"]:
+        return "pass: " + "; ".join(f"{test} ({because})" for test, because in rep["failed"].items())
+    if chosen is None:  # cannot be: one who passes every test gets it
+        return "be chosen"
+    behind = round(_shortfall(chosen) - _shortfall(rep), 6)
+    if behind > 0:
+        return f"be {behind:.6g} of a lead further behind one's share: {chosen['rep']} was"
+    if chosen["weight"] > rep["weight"]:
+        return f"weigh as much as {chosen['rep']}: both were equally far behind their share"
+    return f"have waited longer than {chosen['rep']}: both were equally far behind their share, with the same weight"

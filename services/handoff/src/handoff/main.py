@@ -1,0 +1,22 @@
+"""The wiring: handoff reads MQLs and the steps of promises, and writes `assignments`."""
+
+from handoff.api import routers
+from handoff.deliver import deliver
+from handoff.drain import drain
+from handoff.handlers import assign_leads, take_steps
+from handoff.settings import Settings
+from relevo.events.topics import ASSIGNMENTS
+from relevo.service import Service
+
+service = Service(
+    "handoff",
+    8003,
+    handlers=[assign_leads, take_steps],
+    api=routers,
+    loops=[deliver, drain],
+    writes=[ASSIGNMENTS],
+    settings_class=Settings,
+    migrations="handoff.migrations",
+    playbook=True,
+    description="MQLs to reps, provably fairly; signed webhooks out, answers back.",
+)

@@ -1,0 +1,153 @@
+"""Gives leads away: every change of owner goes through `place`, under the team's lock."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+from uuid import UUID
+
+from handoff import deliveries, message, queries
+from handoff.answer import STAGE_WORD
+from handoff.assignment import Assignment, assigned_event, placed, waiting_event
+from handoff.eligible import Lead, TeamState
+from handoff.mql import mql_values
+from handoff.route import RELATIONSHIP, Decision, after, destinations, route, to_manager
+from handoff.settings import answers_at
+from relevo.events import LeadAssigned, LeadDisqualified
+from relevo.events.assignments import AssignedBecause
+from relevo.events.base import Decided
+from relevo.playbook import Playbook, Team
+from relevo.stream import Transaction
+
+
+@dataclass(frozen=True)
+class Placing:
+    """A lead to be given away: by the rules, or to its team's manager. Whoever asks has its lead locked."""
+
+    of: Assignment
+    because: AssignedBecause
+    to: Literal["rules", "manager"] = "rules"
+    by: str = "system"
+    trace: str | None = None
+    related: tuple[str, ...] = ()
+
+
+async def relations(tx: Transaction, of: Sequence[Assignment]) -> list[tuple[bool, tuple[str, ...]]]:
+    """Of each: whether this cycle of the lead is known already; and who goes before the rules, if the playbook says so:
+    the rep of the person's open lead, then the company's owner."""
+    wanted = tx.playbook.routing.relationship
+    return [
+        (known.before, tuple(rep for rep in (known.person if wanted.open_assignment else None,
+                                             known.company if wanted.company_owner else None) if rep))
+        for known in await queries.known(tx, of)
+    ]  # fmt: skip
+
+
+async def place(tx: Transaction, placings: Sequence[Placing]) -> list[tuple[Assignment, Decided]]:
+    """Decide each in turn, each seeing what the ones before took; keep owners, counters, decisions and deliveries.
+
+    Returns, in order, how each stands now and what is to be said of it: lead.assigned, lead.waiting, or
+    lead.disqualified where no rule is left. One that waits for that team already is left out.
+    """
+    playbook = tx.playbook
+    leads = [_as_lead(playbook, each) for each in placings]
+    teams = {team.id: team for each, lead in zip(placings, leads, strict=True) for team in _teams(playbook, each, lead)}
+    before = await queries.lock_teams(tx, teams.values())
+    states: dict[str, TeamState] = dict(before)
+
+    placed_now: list[tuple[Placing, Assignment, Decision | None]] = []
+    load: dict[str, int] = {}
+    colleagues: dict[str, str] = {}  # company → who got one of its leads just now: two of one company go to one rep
+    for each, lead in zip(placings, leads, strict=True):
+        decision = _decide(tx, each, lead, colleagues, states)
+        if decision is not None and decision.rep is None and _waits_there(each.of, decision):
+            continue
+        if decision is not None:
+            states[decision.team] = after(states[decision.team], decision, tx.now)
+        if each.of.is_open and each.of.rep:
+            load[each.of.rep] = load.get(each.of.rep, 0) - 1
+        if decision is not None and decision.rep is not None:
+            load[decision.rep] = load.get(decision.rep, 0) + 1
+            colleagues[each.of.about.snapshot.company.domain or ""] = decision.rep
+        placed_now.append((each, _carried_out(tx, each, decision), decision))
+    if not placed_now:
+        return []
+
+    changed = [assignment for _, assignment, _ in placed_now]
+    await queries.save_assignments(tx, changed)
+    await queries.save_decisions(tx, [(a, decision) for _, a, decision in placed_now if decision is not None])
+    await queries.save_counters(tx, before, states)
+    await queries.add_open(tx, load)
+    positions = await queries.positions(tx, [a for a in changed if a.stage == "waiting"])
+    events = [_event(tx, each, a, decision, positions) for each, a, decision in placed_now]
+    outcomes = list(zip(changed, events, strict=True))
+    await deliveries.write(tx, [notice for outcome in outcomes for notice in _notices(playbook, *outcome)])
+    return outcomes
+
+
+def _notices(playbook: Playbook, of: Assignment, event: Decided) -> Iterator[message.Notice]:
+    if isinstance(event, LeadAssigned):
+        yield message.notice(event, of, message.assigned(of, playbook, answers_at()))
+    elif isinstance(event, LeadDisqualified):
+        yield message.notice(event, of, message.ended(of, playbook, reason=event.reason, from_stage=event.from_stage))
+
+
+def _as_lead(playbook: Playbook, placing: Placing) -> Lead:
+    of = placing.of
+    values = mql_values(of.about)
+    about = playbook.activation("mql", values)
+    return Lead(of.lead_id, about, values, frozenset(of.owners), frozenset(of.not_teams), placing.related)
+
+
+def _teams(playbook: Playbook, placing: Placing, lead: Lead) -> list[Team]:
+    """Whose rows must be locked before it is decided."""
+    own = playbook.routing.team(placing.of.team)
+    if placing.to == "manager" and own is not None:
+        return [own]
+    ways, _ = destinations(playbook, lead)
+    return [way.team for way in ways]
+
+
+def _decide(
+    tx: Transaction,
+    placing: Placing,
+    lead: Lead,
+    colleagues: Mapping[str, str],
+    states: Mapping[str, TeamState],
+) -> Decision | None:
+    routing = tx.playbook.routing
+    team = routing.team(placing.of.team)
+    if placing.to == "manager" and team is not None:
+        return to_manager(team, placing.of.rule, placing.of.priority)
+    company = placing.of.about.snapshot.company.domain
+    if placing.because == "qualified" and routing.relationship.company_owner and company and company in colleagues:
+        lead = replace(lead, related=(*lead.related, colleagues[company]))
+    return route(tx.playbook, lead, states, tx.now)
+
+
+def _waits_there(of: Assignment, decision: Decision) -> bool:
+    """Whether it has been told that it waits for this team."""
+    return of.stage == "waiting" and of.decision_id is not None and of.team == decision.team
+
+
+def _carried_out(tx: Transaction, placing: Placing, decision: Decision | None) -> Assignment:
+    if decision is None:
+        return replace(placing.of, stage="disqualified", reason="no_matching_team", changed_at=tx.now)
+    team = tx.playbook.routing.team(decision.team)
+    manager = team is not None and decision.rep == team.manager.id
+    because = "relationship" if decision.rule == RELATIONSHIP else placing.because
+    return placed(placing.of, decision, because, manager, tx.now)
+
+
+def _event(
+    tx: Transaction, placing: Placing, a: Assignment, decision: Decision | None, positions: Mapping[UUID, int]
+) -> Decided:
+    trace = placing.trace or a.trace
+    if decision is None:  # nobody sells to such a lead
+        return LeadDisqualified(
+            trace=trace, at=tx.now, by=placing.by, lead_id=a.lead_id, cycle=a.cycle, playbook=tx.stamp,
+            from_stage=STAGE_WORD[placing.of.stage], assignment_id=a.assignment_id, reason="no_matching_team",
+        )  # fmt: skip
+    if decision.rep is None:
+        position = positions[a.assignment_id]
+        return waiting_event(a, decision, position, tx.stamp, placing.by, trace)
+    return assigned_event(a, tx.playbook, tx.stamp, placing.by, trace)

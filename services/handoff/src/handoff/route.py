@@ -1,0 +1,184 @@
+"""PURE: who gets a lead. Relationship first, then the first rule that matches, then the fairest of those who can.
+
+Fairness. Each rep has a target: every lead adds to it the rep's share by weight among those who could have taken that
+lead. The one whose target exceeds what they got by most (the largest shortfall) gets the lead.
+
+With n reps of equal weight who can take every lead, nobody is ever a whole lead off: after t leads every target is t/n,
+so the largest shortfall is the fewest leads; giving the next lead to one with the fewest keeps all counts within one of
+each other; so each count is t/n rounded down or up, and |assigned - target| < 1. With any weights it stays under 2
+(measured in the tests). Targets and counts grow by one together, so shortfalls of a team add up to nothing, and one who
+joins with nothing of either stands level with the others.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from handoff.eligible import NEW, Lead, TeamState, Test, failed_tests
+from relevo.playbook import Manager, Needs, Playbook, Rep, RuleFailed, Team
+
+RELATIONSHIP = "relationship"  # in the place of a rule's id
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a lead is to go: a team, or only one `rep` of it."""
+
+    team: Team
+    rule: str
+    priority: int
+    needs: Needs
+    rep: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One rep at one decision, before the lead was given away. `share` is what this lead adds to the rep's target."""
+
+    rep: str
+    weight: float
+    assigned: int
+    target: float
+    share: float
+    failed: tuple[tuple[Test, str], ...]
+
+    @property
+    def shortfall(self) -> float:
+        return self.target + self.share - self.assigned
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`rep` None: nobody can take it, it waits. `failed_rules`: conditions that gave no answer, with their line."""
+
+    team: str
+    rule: str
+    priority: int
+    rep: str | None
+    considered: tuple[Considered, ...]
+    failed_rules: tuple[str, ...] = ()
+
+
+def destinations(playbook: Playbook, lead: Lead) -> tuple[tuple[Destination, ...], tuple[str, ...]]:
+    """Where `lead` may go, best first: related reps, then the first rule that matches; and the rules that failed.
+
+    Of the last destination the lead waits for a rep. Empty only where every rule left leads to an excluded team.
+    """
+    routing = playbook.routing
+    failed: list[str] = []
+    for rule in routing.rules:
+        team = routing.team(rule.team) if rule.team else routing.team_of(rule.rep or "")
+        if team is None or team.id in lead.not_teams:
+            continue
+        verdict = rule.when.holds(lead.about)
+        if isinstance(verdict, RuleFailed):
+            failed.append(str(verdict))
+        if verdict:
+            ruled = Destination(team, rule.id, rule.priority, rule.needs, rule.rep)
+            return (*_related(playbook, lead, rule.priority), ruled), tuple(failed)
+    return (), tuple(failed)
+
+
+def _related(playbook: Playbook, lead: Lead, priority: int) -> Iterator[Destination]:
+    for rep in dict.fromkeys(lead.related):
+        team = playbook.routing.team_of(rep)
+        if team is not None and team.id not in lead.not_teams:
+            yield Destination(team, RELATIONSHIP, priority, Needs(), rep)
+
+
+def route(playbook: Playbook, lead: Lead, states: Mapping[str, TeamState], now: datetime) -> Decision | None:
+    """Who gets `lead`; `states` by team id. A related rep who cannot take it now leaves it to the rules. None: no rule
+    is left for it."""
+    ways, failed = destinations(playbook, lead)
+    decision: Decision | None = None
+    for way in ways:
+        decision = replace(choose(playbook, way, lead, states.get(way.team.id, {}), now), failed_rules=failed)
+        if decision.rep is not None:
+            break
+    return decision
+
+
+def choose(playbook: Playbook, way: Destination, lead: Lead, state: TeamState, now: datetime) -> Decision:
+    """Among the reps of one destination: those who pass every test, of these the largest shortfall, then the larger
+    weight, then the longest wait, then a hash that depends on lead and rep alone."""
+    considered = _consider(playbook, way, lead, state, now)
+    able = [each for each in considered if not each.failed]
+    if not able:
+        return Decision(way.team.id, way.rule, way.priority, None, considered)
+
+    def standing(each: Considered) -> tuple[float, float, float]:
+        last_at = state.get(each.rep, NEW).last_at
+        waited = (now - last_at).total_seconds() if last_at else float("inf")
+        return round(each.shortfall, 9), each.weight, waited  # rounded: sums of shares are a hair off when equal
+
+    best = max(map(standing, able))
+    chosen = min((each.rep for each in able if standing(each) == best), key=lambda rep: _tie(lead.lead_id, rep))
+    return Decision(way.team.id, way.rule, way.priority, chosen, considered)
+
+
+def to_manager(team: Team, rule: str, priority: int) -> Decision:
+    """The rep of last resort: no tests, no share."""
+    return Decision(team.id, rule, priority, team.manager.id, ())
+
+
+def after(state: TeamState, decision: Decision, now: datetime) -> TeamState:
+    """The team's state once `decision` is carried out."""
+    if decision.rep is None:
+        return state
+    changed = {each.rep: replace(state.get(each.rep, NEW), target=each.target + each.share)
+               for each in decision.considered if each.share}  # fmt: skip
+    chosen = changed.get(decision.rep) or state.get(decision.rep, NEW)
+    changed[decision.rep] = replace(
+        chosen,
+        assigned=chosen.assigned + 1,
+        # A manager has no share: what one gets counts on both sides, so that no shortfall comes of it.
+        target=chosen.target + (0 if decision.considered else 1),
+        last_at=now,
+        open_leads=chosen.open_leads + 1,
+        taken=chosen.taken + 1,
+    )
+    return {**state, **changed}
+
+
+def _consider(
+    playbook: Playbook, way: Destination, lead: Lead, state: TeamState, now: datetime
+) -> tuple[Considered, ...]:
+    if way.rep == way.team.manager.id:
+        people: tuple[Rep | Manager, ...] = (way.team.manager,)
+    else:
+        people = tuple(rep for rep in way.team.reps if way.rep is None or rep.id == way.rep)
+    tested = [
+        (who, tuple(failed_tests(playbook, way.team, way.needs, who, lead, state.get(who.id, NEW), now)))
+        for who in people
+    ]
+    counted = [(who, failed) for who, failed in tested if _counts(failed, way.team)]
+    # Where nobody can take it, the lead waits: it is shared out when it is given away.
+    whole = sum(_weight(who) for who, _ in counted) if any(not failed for _, failed in counted) else 0.0
+    counting = {who.id for who, _ in counted} if whole else set()
+    return tuple(
+        Considered(
+            who.id,
+            _weight(who),
+            state.get(who.id, NEW).assigned,
+            state.get(who.id, NEW).target,
+            _weight(who) / whole if who.id in counting else 0.0,
+            failed,
+        )
+        for who, failed in tested
+    )
+
+
+def _counts(failed: tuple[tuple[Test, str], ...], team: Team) -> bool:
+    """Whether the lead counts towards a rep's target: those who could take it; in a team whose reps catch up on
+    return, also one who is only away."""
+    return not failed or (team.returning == "catch_up" and [test for test, _ in failed] == ["away"])
+
+
+def _weight(who: Rep | Manager) -> float:
+    return who.weight if isinstance(who, Rep) else 1.0
+
+
+def _tie(lead_id: UUID, rep: str) -> bytes:
+    return sha256(lead_id.bytes + rep.encode()).digest()

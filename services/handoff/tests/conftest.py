@@ -1,0 +1,311 @@
+"""What handoff's tests share: a playbook small enough to reckon with by hand, MQLs, a real database, a rep's receiver."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+import pytest
+import pytest_asyncio
+from sqlalchemy import event as sqlalchemy_event
+
+from relevo.events import Event, LeadQualified, PlaybookStamp
+from relevo.events.leads import Company, Contact, Contribution, Score, Snapshot, TouchSummary, Trigger
+from relevo.playbook import Playbook, load
+from relevo.stream import Database, Handler, Transaction, connect
+from relevo.testing.databases import fresh_database
+from relevo.testing.services import migrate_database
+
+T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+"""A Monday morning, ten o'clock in Madrid: moments in tests are minutes or days after it."""
+
+STAMP = PlaybookStamp(revision=1, version="0" * 16)
+
+DOCUMENTS = {
+    "company.yaml": """
+name: Test
+zone: Europe/Madrid
+currency: EUR
+domains: [us.example]
+fields:
+  lead.country: {from: [pais]}
+  lead.language: {from: [idioma]}
+  company.employees: {from: [empleados]}
+""",
+    "personas.yaml": """
+personas:
+  - id: operations
+    name: Runs the workshop
+    criteria: [{id: size, name: 50 employees, when: "company.employees >= 50", points: 60}]
+    thresholds: {A: 50, B: 20}
+""",
+    "scoring.yaml": """
+signals: [{id: form, name: Form, on: form_submitted, points: 60, half_life: 10d, cap: 60}]
+levels: {1: 40, 2: 10}
+qualification: {cells: [A1], hand_raises: [{id: demo, name: Asks for a demo, on: form_submitted}]}
+exclusions: []
+""",
+    "routing.yaml": """
+teams:
+  - id: north
+    name: North
+    manager: {id: boss, name: Boss, email: boss@us.example}
+    calendar: office
+    reps:
+      - {id: ana, name: Ana, email: ana@us.example, capacity: 100, languages: [es, en]}
+      - {id: bea, name: Bea, email: bea@us.example, capacity: 100, languages: [es]}
+      - {id: carl, name: Carl, email: carl@us.example, capacity: 100, languages: [es, fr]}
+  - id: south
+    name: South
+    manager: {id: boss, name: Boss, email: boss@us.example}
+    calendar: always-open
+    reps: [{id: dora, name: Dora, email: dora@us.example, capacity: 2}]
+rules:
+  - {id: big, name: Large accounts, when: "company.employees >= 500", rep: ana, priority: 50}
+  - {id: portugal, name: Portugal, when: "lead.country == 'PT'", team: south}
+  - {id: language, name: Own language, when: "lead.language != ''", team: north, needs: {language: lead.language}}
+  - {id: all, name: Everybody, when: "true", team: north, priority: 10}
+""",
+    "sla.yaml": """
+calendars:
+  - id: office
+    zone: Europe/Madrid
+    hours: {mon: ["09:00-17:00"], tue: ["09:00-17:00"], wed: ["09:00-17:00"], thu: ["09:00-17:00"], fri: ["09:00-17:00"]}
+  - id: always-open
+    zone: Europe/Madrid
+    hours: {mon: ["00:00-24:00"], tue: ["00:00-24:00"], wed: ["00:00-24:00"], thu: ["00:00-24:00"],
+            fri: ["00:00-24:00"], sat: ["00:00-24:00"], sun: ["00:00-24:00"]}
+policies:
+  - {id: answer, clock: answer, when: "true", target: 4h, calendar: team, ladder: [{at: 100%, do: reassign}]}
+max_reassign: 2
+reasons: {timing: {cool_down: 90d}, lost: {cool_down: 60d}}
+""",
+    "goals.yaml": "goals: []\n",
+}
+
+
+def qualified(
+    *,
+    lead_id: UUID | None = None,
+    cycle: int = 1,
+    at: datetime = T0,
+    domain: str | None = None,
+    country: str | None = None,
+    language: str | None = None,
+    employees: int | None = None,
+    touchpoints: Sequence[TouchSummary] = (),
+    trace: str | None = None,
+    **attributes: Any,
+) -> LeadQualified:
+    """An MQL: somebody who asked for a demo."""
+    return LeadQualified(
+        at=at,
+        by="system",
+        trace=trace,
+        lead_id=lead_id or uuid4(),
+        cycle=cycle,
+        playbook=STAMP,
+        score=Score(persona="operations", grade="A", level=1, fit=60.0, engagement=60.0),
+        trigger=Trigger(kind="hand_raise", id="demo", name="Asks for a demo"),
+        contributions=(
+            Contribution(kind="criterion", id="size", name="50 employees", points=20.0, persona="operations"),
+            Contribution(kind="signal", id="form", name="Form", points=60.0, touchpoints=1, last_at=at),
+        ),
+        snapshot=Snapshot(
+            contact=Contact(email="olga@acme.example", full_name="Olga Ibarra", country=country, language=language),
+            company=Company(domain=domain, name="Acme", employees=employees),
+            attributes=attributes,
+            touchpoints=tuple(touchpoints),
+        ),
+    )
+
+
+@dataclass
+class Kept:
+    """Handoff's database: handlers run in its transactions, what they say is collected."""
+
+    database: Database
+    dsn: str
+    documents: dict[str, str] = field(default_factory=lambda: dict(DOCUMENTS))
+    statements: list[str] = field(default_factory=list)
+
+    async def publish(self, revision: int = 1, **changed: str) -> Playbook:
+        """The next playbook, with these documents changed: `routing="…"`."""
+        self.documents |= {f"{name}.yaml": text for name, text in changed.items()}
+        playbook = load(self.documents)
+        await self.sql(
+            "insert into playbook (revision, version, documents, at) values ($1, $2, $3, now())",
+            revision,
+            playbook.version,
+            orjson.dumps(self.documents).decode(),
+        )
+        return playbook
+
+    async def handle(self, handler: Handler, *events: Event) -> list[Any]:
+        """One transaction; returns what it said."""
+        async with self.database.transaction() as tx:
+            self.statements.clear()
+            tx.emit(*await handler(tx, events))
+            return list(tx.events)
+
+    async def run(self, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+        """One transaction around `work`; returns what it returns."""
+        async with self.database.transaction() as tx:
+            return await work(tx)
+
+    async def stop_the_clock(self, at: datetime = T0) -> None:
+        """From now on it is `at`, until it is stopped at another moment."""
+        await self.sql(
+            "create or replace function relevo_now() returns timestamptz language sql volatile as"
+            f" $$ select '{at.isoformat()}'::timestamptz + (select shift from clock_shift) $$"
+        )
+
+    async def travel(self, by: timedelta) -> None:
+        await self.sql("update clock_shift set shift = shift + $1", by)
+
+    async def sql(self, statement: str, *args: Any) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return list(await connection.fetch(statement, *args))
+        finally:
+            await connection.close()
+
+    async def endpoint(self, url: str, *, rep: str | None = None, types: Sequence[str] = ("lead.assigned",)) -> UUID:
+        """An endpoint with a secret that everybody knows."""
+        endpoint_id = uuid4()
+        await self.sql(
+            "insert into endpoint (endpoint_id, name, target, target_id, url, secrets, types, created_at, created_by)"
+            " values ($1, 'test', $2, $3, $4, $5, $6, now(), 'user:test')",
+            endpoint_id, "rep" if rep else "all", rep, url, [SECRET], list(types),
+        )  # fmt: skip
+        return endpoint_id
+
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture(scope="session")
+def playbook() -> Playbook:
+    return load(DOCUMENTS)
+
+
+@pytest.fixture(scope="session")
+def documents() -> dict[str, str]:
+    return dict(DOCUMENTS)
+
+
+@pytest.fixture(scope="session")
+def mql() -> Callable[..., LeadQualified]:
+    return qualified
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated(postgres: str) -> AsyncIterator[str]:
+    """A migrated database to copy."""
+    async with fresh_database(postgres) as dsn:
+        await migrate_database(dsn, "handoff.migrations")
+        yield dsn
+
+
+@asynccontextmanager
+async def _opened(dsn: str) -> AsyncIterator[Kept]:
+    database = connect(dsn, uses_playbook=True)
+    kept = Kept(database, dsn)
+
+    @sqlalchemy_event.listens_for(database.engine.sync_engine, "before_cursor_execute")
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        kept.statements.append(statement)
+
+    try:
+        yield kept
+    finally:
+        await database.close()
+
+
+@pytest_asyncio.fixture
+async def kept(postgres: str, migrated: str) -> AsyncIterator[Kept]:
+    """Handoff's tables, empty, with the test playbook published, on Monday at ten."""
+    async with fresh_database(postgres, template=migrated) as dsn, _opened(dsn) as opened:
+        await opened.publish()
+        await opened.stop_the_clock()
+        yield opened
+
+
+@dataclass
+class Target:
+    """A small server that behaves as it is told, request by request: status and headers, or a way to misbehave."""
+
+    behaviour: list[Any] = field(default_factory=list)  # per request; the last one stays
+    requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    url: str = ""
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                self.requests.append((headers, body))
+                self.at_once += 1
+                self.most_at_once = max(self.most_at_once, self.at_once)
+                try:
+                    if not await self._answer(reader, writer):
+                        return
+                finally:
+                    self.at_once -= 1
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether the connection stays open."""
+        what = self.behaviour[min(len(self.requests), len(self.behaviour)) - 1] if self.behaviour else 204
+        if callable(what):
+            what = await what()
+        if what == "hang":
+            await reader.read()
+            return False
+        if what == "reset":
+            writer.transport.abort()
+            return False
+        if what == "endless":
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                writer.write(b"x" * 8192)
+                await writer.drain()
+        if what == "trickle":
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        status, more = what if isinstance(what, tuple) else (what, {})
+        lines = [f"HTTP/1.1 {status} Whatever", "content-length: 0", *(f"{name}: {value}" for name, value in more.items())]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n")
+        await writer.drain()
+        return True
+
+
+@pytest_asyncio.fixture
+async def target() -> AsyncIterator[Callable[..., Awaitable[Target]]]:
+    """`await target(500, 204)`: a server that answers 500 first, then 204."""
+    servers: list[asyncio.Server] = []
+
+    async def start(*behaviour: Any) -> Target:
+        made = Target(list(behaviour))
+        server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+        servers.append(server)
+        made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+        return made
+
+    yield start
+    for server in servers:
+        server.close()

@@ -1,0 +1,283 @@
+"""Shows who gets a lead: relationship, rules, every test of eligibility, and fairness over thousands of leads."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handoff.eligible import NEW, TESTS, Lead, RepState, TeamState, anybody, next_chance
+from handoff.explain import explained
+from handoff.queries import record_of
+from handoff.route import RELATIONSHIP, Decision, after, route, to_manager
+from relevo.playbook import Playbook, load
+
+T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def lead(playbook: Playbook, number: int | None = None, **values: Any) -> Lead:
+    known = {name.replace("__", "."): value for name, value in values.items() if "__" in name}
+    more = {name: value for name, value in values.items() if "__" not in name}
+    return Lead(UUID(int=number) if number else uuid4(), playbook.activation("mql", known), known, **more)
+
+
+def decide(playbook: Playbook, of: Lead, now: datetime = T0, **reps: RepState) -> Decision:
+    found = route(playbook, of, {team.id: reps for team in playbook.routing.teams}, now)
+    assert found is not None
+    return found
+
+
+def failed(decision: Decision) -> dict[str, list[str]]:
+    return {each.rep: [test for test, _ in each.failed] for each in decision.considered}
+
+
+def test_the_first_rule_that_matches_decides(playbook: Playbook) -> None:
+    assert decide(playbook, lead(playbook)).rule == "all"
+    to_south = decide(playbook, lead(playbook, lead__country="PT", lead__language="pt"))
+    assert (to_south.rule, to_south.team, to_south.rep) == ("portugal", "south", "dora")
+    named = decide(playbook, lead(playbook, company__employees=600))
+    assert (named.rule, named.team, named.rep, named.priority) == ("big", "north", "ana", 50)
+    assert [each.rep for each in named.considered] == ["ana"]
+
+
+def test_a_named_rep_who_cannot_take_it_makes_it_wait(playbook: Playbook) -> None:
+    waits = decide(playbook, lead(playbook, company__employees=600), ana=RepState(away=True))
+    assert waits.rep is None
+    assert failed(waits) == {"ana": ["away"]}
+
+
+def test_each_test_of_eligibility(playbook: Playbook, documents: dict[str, str]) -> None:
+    strict = load(
+        documents
+        | {
+            "routing.yaml": """
+teams:
+  - id: team
+    name: Team
+    manager: {id: boss, name: Boss, email: boss@us.example}
+    calendar: office
+    reps:
+      - {id: tongue, name: T, email: t@us.example, languages: [fr], territories: [es], skills: [big]}
+      - {id: land, name: T, email: t@us.example, territories: [PT], skills: [big]}
+      - {id: skill, name: T, email: t@us.example}
+      - {id: hours, name: T, email: t@us.example, skills: [big], calendar: nights}
+      - {id: away, name: T, email: t@us.example, skills: [big]}
+      - {id: full, name: T, email: t@us.example, skills: [big], capacity: 5}
+      - {id: window, name: T, email: t@us.example, skills: [big], window: {count: 3, per: 1d}}
+      - {id: before, name: T, email: t@us.example, skills: [big]}
+      - {id: fine, name: T, email: t@us.example, languages: [ES], territories: [ES], skills: [big]}
+rules:
+  - {id: all, name: All, when: "true", team: team, needs: {language: lead.language, territory: lead.country, skills: [big]}}
+""",
+            "sla.yaml": documents["sla.yaml"].replace(
+                "policies:", '  - {id: nights, zone: Europe/Madrid, hours: {mon: ["22:00-24:00"]}}\npolicies:'
+            ),
+        }
+    )
+    who = lead(strict, lead__language="es", lead__country="ES", owners=frozenset({"before"}))
+    state = {"away": RepState(away=True, away_until=T0 + HOUR), "full": RepState(open_leads=5), "window": RepState(taken=3)}
+    found = decide(strict, who, **state)
+    assert found.rep == "fine"
+    assert failed(found) == {
+        "tongue": ["language"], "land": ["territory"], "skill": ["skill"], "hours": ["hours"], "away": ["away"],
+        "full": ["capacity"], "window": ["window"], "before": ["earlier_owner"], "fine": [],
+    }  # fmt: skip
+    because = {test: why for each in found.considered for test, why in each.failed}
+    assert set(because) == set(TESTS)
+    assert because["hours"] == "closed until 2026-03-02T21:00Z"
+    assert because["away"] == "away until 2026-03-02T10:00Z"
+    assert because["capacity"] == "5 open leads of 5"
+    assert because["window"] == "3 of 3 within 1d"
+
+
+def test_a_lead_that_does_not_say_its_language_can_go_to_anybody(playbook: Playbook) -> None:
+    assert all(not each.failed for each in decide(playbook, lead(playbook, lead__language="")).considered)
+
+
+def test_outside_hours_it_waits_or_is_assigned_as_the_team_says(playbook: Playbook, documents: dict[str, str]) -> None:
+    night = T0 + 12 * HOUR
+    waits = decide(playbook, lead(playbook), night)
+    assert waits.rep is None
+    assert {tuple(tests) for tests in failed(waits).values()} == {("hours",)}
+    north = playbook.routing.team("north")
+    assert north is not None
+    assert not anybody(playbook, north, {}, night)
+    assert next_chance(playbook, north, {}, night) == datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
+    routing = documents["routing.yaml"].replace("calendar: office", "calendar: office\n    outside_hours: assign")
+    assigns = load(documents | {"routing.yaml": routing})
+    assert decide(assigns, lead(assigns), night).rep is not None
+
+
+def test_the_related_rep_goes_first_and_leaves_it_to_the_rules_when_unable(playbook: Playbook) -> None:
+    customer = lead(playbook, lead__country="PT", related=("gone", "bea"))
+    found = decide(playbook, customer)
+    assert (found.rule, found.team, found.rep) == (RELATIONSHIP, "north", "bea")
+    ruled = decide(playbook, customer, bea=RepState(away=True))
+    assert (ruled.rule, ruled.team, ruled.rep) == ("portugal", "south", "dora")
+
+
+def test_an_excluded_team_is_passed_over(playbook: Playbook) -> None:
+    portuguese = lead(playbook, lead__country="PT", not_teams=frozenset({"south"}))
+    assert decide(playbook, portuguese).rule == "all"
+    nowhere = lead(playbook, not_teams=frozenset({"south", "north"}))
+    assert route(playbook, nowhere, {}, T0) is None
+
+
+def test_largest_shortfall_then_weight_then_wait_then_a_stable_hash(
+    playbook: Playbook, documents: dict[str, str]
+) -> None:
+    behind = decide(playbook, lead(playbook), ana=RepState(3, 3.0), bea=RepState(2, 2.5), carl=RepState(3, 2.5))
+    assert behind.rep == "bea"
+    heavy = load(documents | {"routing.yaml": documents["routing.yaml"].replace("name: Carl,", "name: Carl, weight: 2,")})
+    level = {"ana": RepState(1, 0.75), "bea": RepState(1, 0.75), "carl": RepState(1, 0.5)}
+    assert decide(heavy, lead(heavy), **level).rep == "carl"
+    waited = {name: RepState(1, 1.0, T0 - hours * HOUR) for name, hours in (("ana", 1), ("bea", 3), ("carl", 2))}
+    assert decide(playbook, lead(playbook), **waited).rep == "bea"
+    assert decide(playbook, lead(playbook), **(waited | {"carl": RepState(1, 1.0)})).rep == "carl"
+    chosen = {number: decide(playbook, lead(playbook, number)).rep for number in range(1, 60)}
+    assert set(chosen.values()) == {"ana", "bea", "carl"}
+    assert chosen == {number: decide(playbook, lead(playbook, number)).rep for number in range(1, 60)}
+
+
+def test_a_rule_that_gives_no_answer_is_told_and_never_matches(documents: dict[str, str]) -> None:
+    odd = documents["routing.yaml"].replace("company.employees >= 500", "1000 / company.employees < 2")
+    broken = load(documents | {"routing.yaml": odd})
+    found = decide(broken, lead(broken))
+    assert found.rule == "all"
+    assert len(found.failed_rules) == 1
+    assert found.failed_rules[0].startswith("routing.yaml:17: rule failed")
+
+
+def test_the_manager_takes_it_without_tests_and_without_a_shortfall(playbook: Playbook) -> None:
+    north = playbook.routing.team("north")
+    assert north is not None
+    state = after({"boss": RepState(4, 4.0)}, to_manager(north, "all", 10), T0)
+    assert (state["boss"].assigned, state["boss"].target) == (5, 5.0)
+
+
+def test_the_explanation_names_every_test_of_every_rep_and_what_would_have_to_change(playbook: Playbook) -> None:
+    found = decide(playbook, lead(playbook), ana=RepState(1, 0.5), bea=RepState(0, 0.5), carl=RepState(away=True))
+    row = {"rep": found.rep, "record": record_of(found), "revision": 1, "playbook_version": "x"}
+    reps = {each["rep"]: each for each in explained(row)["reps"]}
+    assert reps["bea"]["chosen"]
+    assert reps["bea"]["to_get_it"] is None
+    assert reps["ana"]["to_get_it"] == "be 1 of a lead further behind one's share: bea was"
+    assert reps["carl"]["to_get_it"] == "pass: away (away)"
+    assert [test["test"] for test in reps["carl"]["tests"] if not test["passed"]] == ["away"]
+    assert all(len(each["tests"]) == len(TESTS) for each in reps.values())
+
+
+# Fairness.
+
+
+def team_of(documents: Mapping[str, str], weights: Sequence[float], returning: str = "level") -> Playbook:
+    reps = "\n".join(
+        f"      - {{id: r{n}, name: R, email: r@us.example, capacity: 10000, weight: {weight}}}"
+        for n, weight in enumerate(weights)
+    )
+    routing = f"""
+teams:
+  - id: team
+    name: Team
+    manager: {{id: boss, name: Boss, email: boss@us.example}}
+    calendar: always-open
+    return: {returning}
+    reps:
+{reps}
+rules: [{{id: all, name: All, when: "true", team: team}}]
+"""
+    return load({**documents, "routing.yaml": routing})
+
+
+def give(playbook: Playbook, state: TeamState, number: int) -> tuple[TeamState, Decision]:
+    now = T0 + number * timedelta(minutes=1)
+    decision = route(playbook, lead(playbook, number + 1), {"team": state}, now)
+    assert decision is not None
+    return after(state, decision, now), decision
+
+
+def deviations(state: TeamState) -> list[float]:
+    return [rep.assigned - rep.target for rep in state.values()]
+
+
+@given(reps=st.integers(2, 30), leads=st.integers(1, 200))
+@settings(max_examples=25, deadline=None)
+def test_with_equal_weights_nobody_is_ever_a_whole_lead_off(documents: dict[str, str], reps: int, leads: int) -> None:
+    playbook, state = team_of(documents, [1.0] * reps), {}
+    for number in range(leads):
+        state, _ = give(playbook, state, number)
+        assert max(map(abs, deviations(state))) < 1
+        assert abs(sum(deviations(state))) < 1e-6
+        assert sum(rep.assigned for rep in state.values()) == number + 1
+
+
+@given(weights=st.lists(st.sampled_from([0.25, 0.5, 1, 2, 7, 50, 100]), min_size=2, max_size=12), leads=st.integers(1, 200))
+@settings(max_examples=25, deadline=None)
+def test_with_any_weights_nobody_is_two_leads_off(
+    documents: dict[str, str], weights: list[float], leads: int
+) -> None:
+    playbook, state = team_of(documents, weights), {}
+    for number in range(leads):
+        state, _ = give(playbook, state, number)
+        assert max(map(abs, deviations(state))) < 2
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=10, deadline=None)
+def test_targets_count_only_leads_a_rep_could_take(documents: dict[str, str], seed: int) -> None:
+    """Reps come and go at random: shortfalls stay small, and add up to nothing."""
+    chance = random.Random(seed)
+    playbook, state = team_of(documents, [1, 1, 2, 1, 3]), {}
+    for number in range(300):
+        away = {rep for rep in range(5) if chance.random() < 0.4}
+        seen = {f"r{n}": replace(state.get(f"r{n}", NEW), away=n in away) for n in range(5)}
+        decision = route(playbook, lead(playbook, number + 1), {"team": seen}, T0)
+        assert decision is not None
+        assert decision.rep is None or int(decision.rep[1]) not in away
+        state = after(seen, decision, T0)
+        assert abs(sum(deviations(state))) < 1e-6
+        assert max(map(abs, deviations(state))) < 3
+
+
+def test_one_who_comes_back_is_level_or_catches_up_as_the_team_says(documents: dict[str, str]) -> None:
+    def leads_of_the_returned(returning: str) -> list[str | None]:
+        playbook, state = team_of(documents, [1, 1, 1], returning), {}
+        for number in range(30):
+            state = {**state, "r0": replace(state.get("r0", NEW), away=True)}
+            state, _ = give(playbook, state, number)
+        state = {**state, "r0": replace(state["r0"], away=False)}
+        got = []
+        for number in range(30, 45):
+            state, decision = give(playbook, state, number)
+            got.append(decision.rep)
+        return got
+
+    assert leads_of_the_returned("level").count("r0") == 5
+    assert leads_of_the_returned("catch_up").count("r0") == 15
+
+
+def test_a_new_rep_starts_level_with_the_others(documents: dict[str, str]) -> None:
+    two, state = team_of(documents, [1, 1]), {}
+    for number in range(40):
+        state, _ = give(two, state, number)
+    three = team_of(documents, [1, 1, 1])
+    got = []
+    for number in range(40, 70):
+        state, decision = give(three, state, number)
+        got.append(decision.rep)
+    assert got.count("r2") == 10
+
+
+@pytest.mark.parametrize("leads", [10_000])
+def test_ten_thousand_leads_in_a_large_team(documents: dict[str, str], leads: int) -> None:
+    playbook, state, worst = team_of(documents, [1.0] * 12), {}, 0.0
+    for number in range(leads):
+        state, _ = give(playbook, state, number)
+        worst = max(worst, max(map(abs, deviations(state))))
+    assert worst < 1

@@ -1,0 +1,63 @@
+"""Shows that what we sign is what Standard Webhooks 1.0 asks for, by other people's vectors and verifier."""
+
+import json
+import os
+import time
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook
+
+from handoff.sign import new_secret, secret_key, signatures
+
+BESIDE = Path(__file__).resolve().parents[4] / "shared" / "material"
+VECTORS = Path(os.environ.get("RELEVO_MATERIAL", BESIDE)) / "standard_webhooks" / "vectors.json"
+
+# The signature that all nine reference libraries of standard-webhooks/standard-webhooks (MIT) test for.
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+MESSAGE = ("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+SIGNED = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_the_reference_libraries_signature() -> None:
+    assert signatures([SECRET], *MESSAGE) == SIGNED
+
+
+@pytest.mark.skipif(not VECTORS.is_file(), reason=f"no outside material: {VECTORS} is not there")
+def test_every_vector_of_the_standard() -> None:
+    vectors = json.loads(VECTORS.read_text("utf-8"))["vectors"]
+    assert len(vectors) >= 4
+    for vector in vectors:
+        ours = signatures([vector["secret"]], vector["id"], vector["timestamp"], vector["body"].encode())
+        assert (ours == vector["signature"]) is vector["valid"], vector["name"]
+
+
+@given(st.binary(max_size=2000))
+def test_pypi_standardwebhooks_accepts_it(text: bytes) -> None:
+    secret, other, now = new_secret(), new_secret(), int(time.time())
+    body = json.dumps(text.decode("latin-1")).encode()
+    both = {"webhook-id": "msg_1", "webhook-timestamp": str(now)}
+    both["webhook-signature"] = signatures([secret, other], "msg_1", now, body)
+    assert Webhook(secret).verify(body, both) == json.loads(body)
+    assert Webhook(other).verify(body, both) == json.loads(body)  # while a secret is being replaced, both do
+
+
+def test_prefix_and_padding_do_not_matter() -> None:
+    padded = "whsec_" + b64encode(b"k" * 25).decode()
+    assert padded.endswith("=")
+    assert secret_key(padded) == secret_key(padded.removeprefix("whsec_").rstrip("=")) == b"k" * 25
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "whsec_%%%", "whsec_" + b64encode(b"x" * 65).decode()])
+def test_what_is_no_secret_is_refused_and_never_shown(secret: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        secret_key(secret)
+    assert len(secret) < 8 or secret not in str(refused.value)
+
+
+def test_an_id_with_a_full_stop_could_sign_for_another_message() -> None:
+    with pytest.raises(ValueError):
+        signatures([SECRET], "msg.1", 1614265330, b"")

@@ -1,0 +1,55 @@
+"""Who may come in: the source a request's key belongs to, from a page that may send."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from ingest import keys
+from ingest.draft import Request, Unauthentic
+from ingest.registry import Source, Sources
+from ingest.sources import Tool
+from relevo.service import Problem
+
+
+def by_key(
+    sources: Sources, request: Request, now: datetime, in_body: Callable[[Request], str | None] | None = None
+) -> Source:
+    """The source whose key the request carries, in a header, in the address (public ones only) or, for SDKs, in the
+    body. Raises Problem 401 or 403."""
+    key = keys.presented(request)
+    in_address = key is not None and keys.in_address(request)
+    if key is None and in_body is not None:
+        key = in_body(request)
+    source = sources.of_key(key, now) if key is not None else None
+    if source is None or (in_address and source.access == "secret"):
+        raise _unauthentic()
+    _from_its_pages(request, source)
+    return source
+
+
+def by_name(sources: Sources, name: str, tool: Tool, request: Request, now: datetime) -> Source:
+    """The source called `name`, if the request proves to come from it. Raises Problem 401 or 403."""
+    source = sources.by_name.get(name)
+    try:
+        if source is None:
+            raise Unauthentic
+        tool.verify(request, source, now)
+    except Unauthentic:
+        raise _unauthentic() from None
+    _from_its_pages(request, source)
+    return source
+
+
+def _unauthentic() -> Problem:
+    return Problem(
+        401,
+        "Key missing or wrong",
+        detail="Send `Authorization: Bearer KEY` with a key of a source in sources.yaml; "
+        "a public source's key may also stand in the address: `?key=KEY`.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _from_its_pages(request: Request, source: Source) -> None:
+    origin = request.header(b"origin")
+    if source.access == "public" and source.origins and origin is not None and not source.allows_origin(origin):
+        raise Problem(403, "Origin not allowed", detail="Add the page's origin to the source in sources.yaml.")

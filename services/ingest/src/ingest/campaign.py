@@ -1,0 +1,54 @@
+"""Where a visit came from: UTM parameters and advertisers' click ids, out of addresses and fields; clean URLs. PURE."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+# utm_name → the event's own name for it
+UTM = {
+    "utm_source": "source",
+    "utm_medium": "medium",
+    "utm_campaign": "name",
+    "utm_term": "term",
+    "utm_content": "content",
+}
+NAMED = tuple(UTM.values())
+# Google (three), Meta, Microsoft, LinkedIn, TikTok, X, Google Display, Reddit, Pinterest, Snapchat
+CLICK_IDS = ("gclid", "gbraid", "wbraid", "fbclid", "msclkid", "li_fat_id", "ttclid", "twclid", "dclid",
+             "rdt_cid", "epik", "sccid")  # fmt: skip
+_TELLING = re.compile(rf"[?&](?:utm_[a-z]+|{'|'.join(CLICK_IDS)})=", re.IGNORECASE)
+_URL = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+MOST_URL = 2048
+_MOST = 300
+
+
+def web_address(url: str) -> str | None:
+    """`url` where it is an absolute http(s) address of a bearable length, without user and password; else None."""
+    url = url.strip()
+    if len(url) > MOST_URL or _URL.fullmatch(url) is None:
+        return None
+    if "@" in (authority := url.split("/", 3)[2]):
+        url = url.replace(authority, authority.rpartition("@")[2], 1)
+    return url
+
+
+def of_url(url: str) -> dict[str, str]:
+    """Campaign and click ids in an address's query; empty where there are none."""
+    if _TELLING.search(url) is None:
+        return {}
+    try:
+        query = urlsplit(url).query
+    except ValueError:  # a broken IPv6 host
+        return {}
+    return of_fields(dict(parse_qsl(query, max_num_fields=None, separator="&")))
+
+
+def of_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    """Campaign and click ids among form fields or parameters, under the event's names."""
+    found: dict[str, str] = {}
+    for name, value in fields.items():
+        low = name.lower()
+        known = UTM.get(low) or (low if low in CLICK_IDS else None)
+        if known is not None and value:
+            found[known] = value[:_MOST]
+    return found

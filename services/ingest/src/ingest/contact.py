@@ -1,0 +1,106 @@
+"""How a person and a company are known: phone numbers in E.164, registrable domains, marks of an address. PURE."""
+
+import re
+from functools import lru_cache
+
+import phonenumbers
+from disposable_email_domains import blocklist as _DISPOSABLE
+from publicsuffixlist import PublicSuffixList
+
+from relevo.events.identity import canonical_domain, is_role_address, is_tagged_address
+from relevo.events.touchpoints import Mark
+
+_SUFFIXES = PublicSuffixList()
+
+# Mailboxes for everybody, whose domain says nothing of an employer. Brands with a domain in many countries are known by
+# their name before the public suffix (hotmail.es, yahoo.co.uk); an own list, because the published ones mix in
+# throw-away domains and hosting companies, and lack the Spanish providers.
+_FREE_BRANDS = frozenset(
+    "aol gmail gmx googlemail hotmail live mail msn outlook windowslive yahoo yandex ymail".split()
+)
+_FREE_DOMAINS = frozenset(
+    "126.com 163.com arnet.com.ar bluewin.ch btinternet.com comcast.net cox.net duck.com euskalnet.net "
+    "fastmail.com fastmail.fm fibertel.com.ar free.fr freenet.de fullzero.com.ar hey.com hushmail.com icloud.com "
+    "inbox.lv infomail.es jazzfree.com laposte.net latinmail.com libero.it list.ru mac.com mail.ru mailbox.org "
+    "me.com mixmail.com movistar.es mundo-r.com navegalia.com naver.com o2.pl ono.com orange.es orange.fr pm.me "
+    "posteo.de prodigy.net.mx proton.me protonmail.ch protonmail.com qq.com rambler.ru rediffmail.com "
+    "rocketmail.com sapo.pt sbcglobal.net seznam.cz sfr.fr sky.com t-online.de telecable.es telefonica.net "
+    "telepolis.com terra.com terra.com.br terra.com.mx terra.es tiscali.it tuta.com tuta.io tutanota.com "
+    "uol.com.br verizon.net virgilio.it vodafone.es wanadoo.es wanadoo.fr web.de wp.pl xtec.cat ya.com ya.ru "
+    "zoho.com zohomail.com".split()
+)
+# A country's own suffix (es, co.uk, com.mx) or com: `mail.company` or `live.studio` may well be somebody's employer.
+_BRAND_SUFFIX = re.compile(r"(?:com|(?:com?\.)?[a-z]{2})")
+
+_PHONE = re.compile(r"\+?[\d\s().·/-]{6,24}(?:\s*(?:ext|x|#)\.?\s*\d{1,6})?", re.IGNORECASE)
+
+
+@lru_cache(maxsize=20_000)
+def registrable(domain: str) -> str | None:
+    """`www.shop.example.co.uk` → `example.co.uk`; None for what is no name under a public suffix. Canonical in, too.
+
+    `company.example` counts as well: the list leaves out what RFC 6761 reserves for examples, in which playbooks,
+    demos and tests name their companies.
+    """
+    found: str | None = _SUFFIXES.privatesuffix(domain, accept_unknown=domain.endswith(".example"))
+    return found
+
+
+def company_domain(website: str | None, email: str | None) -> str | None:
+    """The company's registrable domain: of the website it gives, else of a canonical e-mail that is no free one."""
+    if website:
+        host = website.strip().lower().partition("://")[2] or website.strip().lower()
+        host = re.split(r"[/?#:]", host.rpartition("@")[2], maxsplit=1)[0]
+        try:
+            if (found := registrable(canonical_domain(host))) and not domain_marks(found):
+                return found
+        except ValueError:
+            pass
+    if email is None:
+        return None
+    domain = email.rpartition("@")[2]
+    return None if domain_marks(domain) else registrable(domain)
+
+
+@lru_cache(maxsize=20_000)
+def domain_marks(domain: str) -> tuple[Mark, ...]:
+    """Whether mailboxes there are free for everybody, or thrown away after use."""
+    own = registrable(domain) or domain
+    brand, _, suffix = own.partition(".")
+    free = own in _FREE_DOMAINS or (brand in _FREE_BRANDS and _BRAND_SUFFIX.fullmatch(suffix) is not None)
+    disposable = domain in _DISPOSABLE or own in _DISPOSABLE
+    marks: list[Mark] = []
+    if free and not disposable:
+        marks.append("free_mail")
+    if disposable:
+        marks.append("disposable")
+    return tuple(marks)
+
+
+def marks(email: str) -> tuple[Mark, ...]:
+    """What a canonical address tells of itself."""
+    found = domain_marks(email.rpartition("@")[2])
+    if is_role_address(email):
+        found = (*found, "role_address")
+    if is_tagged_address(email):
+        found = (*found, "tagged_address")
+    return found
+
+
+def phone(text: str, country: str | None) -> str | None:
+    """E.164 of what looks like a phone number, by Google's rules; None where it is none, or only valid in a country
+    that nobody named. `country` (ISO 3166) is that of numbers written without a country code."""
+    text = text.strip()
+    if not 6 <= len(text) <= 40 or _PHONE.fullmatch(text) is None:  # parsing costs 22 µs: only what looks like one
+        return None
+    if text.startswith("00"):
+        text = "+" + text[2:]
+    if country is None and not text.startswith("+"):
+        return None
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

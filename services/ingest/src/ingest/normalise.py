@@ -1,0 +1,215 @@
+"""From a draft, in its sender's words, to the event in ours: who, what, where from, when. PURE."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from ingest import campaign, contact
+from ingest.dates import occurred
+from ingest.draft import Draft, Refused, Request, Unusable
+from ingest.json_body import raw
+from ingest.machine import robot
+from ingest.registry import Source
+from relevo.events import TouchpointFailed, TouchpointRecorded
+from relevo.events.identity import SubjectKind, canonical_email, fingerprint, subject_id, touchpoint_id
+from relevo.events.touchpoints import Mark
+from relevo.events.vocabulary import TouchpointType
+
+# Who holds a public key is anybody: what it says of pages and forms is taken, what tools say of people is not.
+PUBLIC_TYPES: frozenset[TouchpointType] = frozenset(
+    ("form_submitted", "page_viewed", "content_downloaded", "event_registered", "identified", "grouped", "tracked")
+)
+MOST_FIELDS = 256
+_MOST_ID, _MOST_NAME, _MOST_FIELD_NAME, _MOST_LINE, _MOST_TEXT = 256, 200, 128, 2_000, 50_000
+_ADDRESSES = ("url", "link")
+_KEPT_HEADERS = (
+    b"content-type", b"content-encoding", b"user-agent", b"origin", b"referer", b"accept-language", b"traceparent",
+)  # fmt: skip
+_SPACES = re.compile(r"\s+")
+
+
+def recorded(
+    draft: Draft,
+    source: Source,
+    secret: bytes,
+    received_at: datetime,
+    trace: str | None = None,
+    otherwise: str | None = None,
+    known_as: UUID | None = None,
+) -> TouchpointRecorded:
+    """The event of `draft`. Raises Unusable, naming the field.
+
+    Its id is made of the sender's own event id, else of `otherwise` (an Idempotency-Key), else of a fingerprint;
+    `known_as` is the id of a failed touchpoint that was mended.
+    """
+    if source.access == "public" and draft.touch not in PUBLIC_TYPES:
+        raise Unusable("A public source sends views and forms only; use a secret one.", "type", 403, "Not allowed")
+    email = _email(draft.email)
+    who = _identifiers(draft, source, email)
+    strongest = next(iter(who.values()), draft.phone or "")
+    own_id = draft.event_id or otherwise
+    if own_id is None:
+        own_id = fingerprint(draft.what.get("form") or draft.touch, strongest, raw(draft.told), received_at)
+    identity = known_as or touchpoint_id(source.name, own_id)
+    phone = contact.phone(draft.phone, source.country) if draft.phone else None
+    if not who:
+        if not (draft.must_reach and phone):
+            raise Unusable("Nothing says who it was: send email, user_id or anonymous_id.", "email")
+        who = {"anonymous": f"touchpoint:{identity}"}
+    fields = _fields(draft.fields)
+    if draft.phone and phone is None:
+        fields.setdefault("phone", draft.phone.strip()[:_MOST_LINE])  # a person may still make sense of it
+    what = _what(draft.what)
+    marks: tuple[Mark, ...] = contact.marks(email) if email else ()
+    because = draft.machine_because or (robot(draft.agent) if draft.agent else None)
+    event = {
+        "id": identity,
+        "trace": trace,
+        "at": received_at,
+        "by": "system",
+        "touchpoint_id": identity,
+        "subjects": [
+            {"subject_id": subject_id(secret, kind, value), "kind": kind, "value": value} for kind, value in who.items()
+        ],
+        "source": source.name,
+        "type": draft.touch,
+        "original_type": _line(draft.original_type, "type", _MOST_NAME),
+        "names": _names(draft),
+        "phone": phone,
+        "company": {
+            "domain": contact.company_domain(draft.website, email),
+            "name": _line(draft.company, "company", _MOST_NAME),
+        },
+        "what": what,
+        "fields": fields,
+        "campaign": _campaign(draft.campaign, what.get("url")),
+        "consent": draft.consent,
+        "marks": marks,
+        "machine": because is not None,
+        "machine_because": because,
+        "occurred_at": occurred(draft.occurred_at, received_at),
+        "received_at": received_at,
+    }
+    try:
+        return TouchpointRecorded.model_validate(event)
+    except ValidationError as error:  # a bug of ours; the sender still hears which field
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise Unusable(first["msg"], ".".join(map(str, first["loc"]))) from None
+
+
+def refused(draft: Draft, because: Unusable) -> Refused:
+    """A draft of which no event can be made, with the identifiers it names."""
+    told: list[tuple[SubjectKind, str | None]] = [
+        ("email", draft.email), ("user", draft.user_id), ("anonymous", draft.anonymous_id)
+    ]  # fmt: skip
+    return Refused(because, draft.told, draft.event_id, tuple((kind, value) for kind, value in told if value))
+
+
+def failed(
+    item: Refused, request: Request, body_base64: str, source: Source, secret: bytes, received_at: datetime, trace: str
+) -> TouchpointFailed:
+    """What an authentic but unusable item is kept as, so that it can be mended and replayed under its id."""
+    own_id = item.event_id or fingerprint(request.path, "", raw(item.told), received_at)
+    identity = touchpoint_id(source.name, own_id)
+    because = item.because
+    return TouchpointFailed(
+        id=identity,
+        trace=trace,
+        at=received_at,
+        by="system",
+        touchpoint_id=identity,
+        source=source.name,
+        reason=f"{because.field}: {because.detail}" if because.field else because.detail,
+        method=request.method,
+        path=request.path,
+        headers={name.decode(): value for name in _KEPT_HEADERS if (value := request.header(name)) is not None},
+        body_base64=body_base64,
+        subject_ids=tuple(
+            subject_id(secret, kind, canonical)
+            for kind, value in item.identifiers
+            if (canonical := _found(kind, value, source)) is not None
+        ),
+        received_at=received_at,
+    )
+
+
+def _found(kind: SubjectKind, value: str, source: Source) -> str | None:
+    if kind == "email":
+        return canonical_email(value)
+    return f"{source.id_namespace}:{value.strip()}" if kind == "user" else value.strip()
+
+
+def _email(given: str | None) -> str | None:
+    if given is None or not (given := given.strip()):
+        return None
+    if given[:7].lower() == "mailto:":
+        given = given[7:]
+    email = canonical_email(given)
+    if email is None:
+        raise Unusable("This is not an e-mail address.", "email")
+    return email
+
+
+def _identifiers(draft: Draft, source: Source, email: str | None) -> dict[SubjectKind, str]:
+    """Kind → canonical value, strongest first."""
+    found: dict[SubjectKind, str] = {}
+    if email is not None:
+        found["email"] = email
+    if draft.user_id and (user := _line(draft.user_id, "user_id", _MOST_ID)):
+        found["user"] = f"{source.id_namespace}:{user}"
+    if draft.anonymous_id and (anonymous := _line(draft.anonymous_id, "anonymous_id", _MOST_ID)):
+        found["anonymous"] = anonymous
+    return found
+
+
+def _names(draft: Draft) -> dict[str, str | None]:
+    first, last = _line(draft.first, "first_name", _MOST_NAME), _line(draft.last, "last_name", _MOST_NAME)
+    return {"first": first, "last": last, "full": None if first or last else _line(draft.full, "name", _MOST_NAME)}
+
+
+def _what(told: Mapping[str, str]) -> dict[str, str]:
+    what: dict[str, str] = {}
+    for name, value in told.items():
+        if name in _ADDRESSES:
+            if (address := campaign.web_address(value)) is not None:
+                what[name] = address
+        elif name == "text":
+            if len(value) > _MOST_TEXT:
+                raise Unusable(f"Longer than {_MOST_TEXT} characters.", "text")
+            what[name] = value.strip()
+        elif (line := _line(value, name, _MOST_LINE)) is not None:
+            what[name] = line
+    return what
+
+
+def _campaign(told: Mapping[str, str], url: str | None) -> dict[str, Any]:
+    found = {**campaign.of_url(url), **told} if url else dict(told)
+    if not found:
+        return {}
+    named = {name: found.pop(name) for name in campaign.NAMED if name in found}
+    return {**named, "ad_ids": found}
+
+
+def _fields(told: Mapping[str, str]) -> dict[str, str]:
+    if len(told) > MOST_FIELDS:
+        raise Unusable(f"More than {MOST_FIELDS} fields.", "fields")
+    for name, value in told.items():
+        if len(name) > _MOST_FIELD_NAME:
+            raise Unusable(f"A field's name is longer than {_MOST_FIELD_NAME} characters.", "fields")
+        if len(value) > _MOST_TEXT:
+            raise Unusable(f"A field is longer than {_MOST_TEXT} characters.", "fields")
+    return dict(told)
+
+
+def _line(value: str | None, field: str, most: int) -> str | None:
+    """One line of text, its white space collapsed; None where nothing is left."""
+    if not value:
+        return None
+    line = _SPACES.sub(" ", value).strip()
+    if len(line) > most:
+        raise Unusable(f"Longer than {most} characters.", field)
+    return line or None

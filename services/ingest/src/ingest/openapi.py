@@ -1,0 +1,158 @@
+"""The hot routes in the OpenAPI document, by hand: FastAPI does not see them, their readers should."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import BaseRoute
+
+from ingest.sources.api import TouchpointBody
+from ingest.sources.segment import CALLS
+
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_ID = {
+    "type": "object",
+    "required": ["touchpoint_id"],
+    "properties": {"touchpoint_id": {"type": "string", "format": "uuid"}},
+}
+_SCHEMAS: dict[str, Any] = {
+    "Problem": {
+        "type": "object",
+        "description": "RFC 9457; never holds a value that was sent.",
+        "required": ["title", "status"],
+        "properties": {
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "field": {"type": "string"},
+        },
+    },
+    "TouchpointAccepted": _ID,
+    "TouchpointAnswers": {
+        "type": "object",
+        "required": ["accepted", "refused", "items"],
+        "properties": {
+            "accepted": {"type": "integer"},
+            "refused": {"type": "integer"},
+            "items": {
+                "type": "array",
+                "description": "One answer per item, in order: 202 with its touchpoint_id, or a problem.",
+                "items": {
+                    "type": "object",
+                    "required": ["index", "status"],
+                    "properties": {
+                        "index": {"type": "integer"},
+                        "status": {"type": "integer"},
+                        **_ID["properties"],  # type: ignore[dict-item]
+                        **{name: {"type": "string"} for name in ("title", "detail", "field")},
+                    },
+                },
+            },
+        },
+    },
+}
+_REFUSALS = {
+    "400": "No JSON, too deep, not readable",
+    "401": "Key missing, wrong or expired",
+    "403": "A page that may not send; a public source that may not send this",
+    "413": "Too large: 256 KiB, 500 KiB for batches",
+    "415": "Content type, encoding or character set unknown",
+    "422": "Not valid; `field` says where",
+    "429": "Faster than the source may send; see Retry-After",
+    "503": "Neither broker nor disk can keep it now; send it again after Retry-After",
+}
+_FIELDS = {"type": "object", "additionalProperties": True}
+
+
+def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Add the hot routes to the app, before all others, and to its OpenAPI document."""
+    app.router.routes[:0] = routes
+    own = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = own()
+        schema = TouchpointBody.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(schema.pop("$defs", {}), Touchpoint=schema, **_SCHEMAS)
+        document["components"]["securitySchemes"] = {
+            "sourceKey": {"type": "http", "scheme": "bearer", "description": "A key of sources.yaml."},
+            "writeKey": {
+                "type": "http",
+                "scheme": "basic",
+                "description": "The key as user name, as Segment SDKs send it.",
+            },
+            "publicKey": {"type": "apiKey", "in": "query", "name": "key", "description": "Public sources only."},
+        }
+        document["paths"].update(_paths())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _paths() -> dict[str, Any]:
+    one = {"$ref": "#/components/schemas/Touchpoint"}
+    several = {"type": "array", "maxItems": 1000, "items": one}
+    key = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}}
+    name = {"name": "source", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "/v1/touchpoints": {
+            "post": _operation(
+                "One touchpoint, or an array of them, each answered for itself",
+                {"application/json": {"schema": {"oneOf": [one, several]}}},
+                {
+                    "202": _answer("Durable", "TouchpointAccepted"),
+                    "207": _answer("An array: see each item's status", "TouchpointAnswers"),
+                },
+                [key],
+            )
+        },
+        "/v1/forms/{source}": {
+            "post": _operation(
+                "Any HTML form, or JSON of its fields; browsers get a page or a redirect, scripts get JSON",
+                {
+                    "application/x-www-form-urlencoded": {"schema": _FIELDS},
+                    "multipart/form-data": {"schema": _FIELDS},
+                    "application/json": {"schema": _FIELDS},
+                },
+                {
+                    "200": {"description": "A page that says thank you", "content": {"text/html": {}}},
+                    "202": _answer("Durable", "TouchpointAccepted"),
+                    "303": {"description": "To the source's own page"},
+                },
+                [name, key],
+            )
+        },
+        **{
+            f"/v1/{call}": {
+                "post": _operation(
+                    f"Segment's {call} call; unusable events are kept as failed touchpoints",
+                    {"application/json": {"schema": _FIELDS}},
+                    {"200": {"description": "Durable; exactly 200, because SDKs send anything else again"}},
+                    [],
+                )
+            }
+            for call in ("batch", *CALLS)
+        },
+    }
+
+
+def _operation(
+    summary: str, content: dict[str, Any], answers: dict[str, Any], parameters: list[dict[str, Any]]
+) -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": _PROBLEM}}
+    return {
+        "tags": ["ingest"],
+        "summary": summary,
+        "security": [{"sourceKey": []}, {"writeKey": []}, {"publicKey": []}],
+        "parameters": parameters,
+        "requestBody": {"required": True, "content": content},
+        "responses": answers
+        | {status: {"description": text, "content": problem} for status, text in _REFUSALS.items()},
+    }
+
+
+def _answer(description: str, schema: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }

@@ -1,0 +1,36 @@
+"""Nothing unsafe reaches Kafka: events as records that everything downstream can keep. PURE."""
+
+import base64
+import gzip
+import re
+
+from ingest.draft import Unusable
+from relevo.events import Event
+from relevo.events.cloudevents import encode
+from relevo.stream.kafka import Outgoing
+
+_MOST_RECORD = 384 * 1024  # encoded; under a record batch with room to spare
+MOST_KEPT = 256 * 1024  # of a failed touchpoint's bytes, before base64
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def record(event: Event) -> Outgoing:
+    """The event's record. Raises Unusable where PostgreSQL could not keep it (NUL, half a character), or Kafka."""
+    try:
+        made = Outgoing(event.topic.name, *encode(event, "ingest"))
+    except ValueError:  # half a character has no UTF-8
+        raise Unusable("Holds half a character (a lone surrogate).") from None
+    if b"\\u0000" in made.value and _NUL.search(made.value) is not None:
+        raise Unusable("Holds a NUL character.")
+    if len(made.value) > _MOST_RECORD:
+        raise Unusable("Too much for one touchpoint.", status=413, title="Too large")
+    return made
+
+
+def kept(body: bytes) -> str:
+    """A failed touchpoint's bytes in base64, packed where they are many. Raises Unusable where that is too much."""
+    if len(body) > MOST_KEPT:
+        body = gzip.compress(body, 6, mtime=0)
+    if len(body) > MOST_KEPT:
+        raise Unusable(f"An event has at most {MOST_KEPT // 1024} KiB.", status=413, title="Too large")
+    return base64.b64encode(body).decode()

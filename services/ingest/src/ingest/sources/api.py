@@ -1,0 +1,131 @@
+"""Our own JSON (`POST /v1/touchpoints`): one touchpoint or an array of them. PURE."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ingest import keys
+from ingest.draft import Draft, Outcome, Refused, Request, Unusable
+from ingest.json_body import flaw, parse
+from ingest.registry import Source
+from ingest.sources.flatten import text
+from relevo.events.touchpoints import Consent
+from relevo.events.vocabulary import TouchpointType
+
+verify = keys.verify
+
+Line = Annotated[str, Field(max_length=2_000)]
+Id = Annotated[str, Field(max_length=256)]
+
+
+class _Body(BaseModel):
+    # Ids come as numbers from many a database; what we do not know (score, owner_id …) is ignored, never bound.
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, coerce_numbers_to_str=True, frozen=True)
+
+
+class CampaignBody(_Body):
+    source: Line | None = None
+    medium: Line | None = None
+    name: Line | None = None
+    term: Line | None = None
+    content: Line | None = None
+    ad_ids: dict[str, Line] = Field(default_factory=dict, description="gclid, fbclid, msclkid …")
+
+
+class CompanyBody(_Body):
+    name: Line | None = None
+    domain: Line | None = Field(default=None, description="Or its website.")
+
+
+class TouchpointBody(_Body):
+    """One touchpoint. It must say who: `email`, `user_id` or `anonymous_id`."""
+
+    type: TouchpointType
+    id: Id | None = Field(default=None, description="Your own id of this event: sent again, it is the same touchpoint.")
+    occurred_at: datetime | None = Field(default=None, description="ISO 8601; UTC where no zone is given.")
+    email: Line | None = None
+    user_id: Id | None = None
+    anonymous_id: Id | None = None
+    phone: Line | None = None
+    name: Line | None = None
+    first_name: Line | None = None
+    last_name: Line | None = None
+    company: CompanyBody | Line | None = None
+    form: Line | None = None
+    url: Line | None = None
+    title: Line | None = None
+    asset: Line | None = Field(default=None, description="What was downloaded or read.")
+    event: Line | None = Field(default=None, description="Your own name of it, as in a track call; a webinar's.")
+    message_id: Line | None = Field(default=None, description="The e-mail message.")
+    subject_line: Line | None = None
+    link: Line | None = Field(default=None, description="The clicked URL.")
+    text: Annotated[str, Field(max_length=50_000)] | None = Field(default=None, description="What the person wrote.")
+    fields: dict[str, str | int | float | bool | None] = Field(default_factory=dict, description="At most 256.")
+    campaign: CampaignBody | None = None
+    consent: Consent | None = None
+    user_agent: Line | None = Field(default=None, description="The person's own, where you know it.")
+    machine: bool = Field(default=False, description="You know that a scanner or bot did it.")
+
+
+_ITEM = TouchpointBody.__pydantic_validator__
+_WHAT = ("form", "url", "title", "asset", "event", "message_id", "subject_line", "link", "text")
+
+
+def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outcome]:
+    """An outcome for each item, in order. Raises Unusable where the body is no JSON, or no object or array of them."""
+    value, suspicious = parse(request.body)
+    if isinstance(value, dict):
+        return [_item(value, request.body, suspicious)]
+    if not isinstance(value, list):
+        raise Unusable("Send one touchpoint (an object) or an array of them.", title="Not a touchpoint")
+    return [_item(item, item, suspicious) for item in value]
+
+
+def is_array(body: bytes) -> bool:
+    return body[:1] == b"[" or body[:100].lstrip()[:1] == b"["
+
+
+def _item(value: Any, told: Any, suspicious: bool) -> Outcome:
+    try:
+        if suspicious and (found := flaw(value)) is not None:
+            raise found
+        return _draft(_ITEM.validate_python(value), told)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        # Only the field's own name: what lies within it may be the sender's words, and those are not echoed.
+        refusal = Unusable(first["msg"], str(first["loc"][0]) if first["loc"] else None)
+    except Unusable as unusable:
+        refusal = unusable
+    return Refused(refusal, told)
+
+
+def _draft(item: TouchpointBody, told: Any) -> Draft:
+    company = item.company
+    return Draft(
+        touch=item.type,
+        told=told,
+        event_id=item.id or None,
+        email=item.email,
+        user_id=item.user_id,
+        anonymous_id=item.anonymous_id,
+        phone=item.phone,
+        first=item.first_name,
+        last=item.last_name,
+        full=item.name,
+        company=company.name if isinstance(company, CompanyBody) else company,
+        website=company.domain if isinstance(company, CompanyBody) else None,
+        what={name: value for name in _WHAT if (value := getattr(item, name))},
+        fields={name: plain for name, value in item.fields.items() if (plain := text(value)) is not None},
+        campaign=_campaign(item.campaign) if item.campaign is not None else {},
+        consent=item.consent,
+        occurred_at=item.occurred_at,
+        agent=item.user_agent,
+        machine_because="its sender says so" if item.machine else None,
+    )
+
+
+def _campaign(told: CampaignBody) -> dict[str, str]:
+    named = {name: value for name in ("source", "medium", "name", "term", "content") if (value := getattr(told, name))}
+    return {**told.ad_ids, **named}

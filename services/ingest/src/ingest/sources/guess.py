@@ -1,0 +1,93 @@
+"""What a form's field means, by its name, in English and Spanish. PURE."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from ingest.registry import FORM_MEANINGS
+from relevo.events.identity import canonical_email
+
+# The better names first: the first field found wins.
+_NAMES: dict[str, str] = {
+    "email": "email e_mail email_address emailaddress mail correo correo_electronico correo_e work_email "
+    "business_email company_email user_email contact_email email_profesional email_corporativo "
+    "email_empresa email_de_empresa correo_profesional correo_corporativo correo_de_empresa "
+    "direccion_de_correo direccion_de_correo_electronico direccion_de_email "
+    "correo_electronico_profesional correo_electronico_corporativo",
+    "phone": "phone phone_number phonenumber telephone telephone_number tel mobile mobile_phone mobile_number "
+    "cell telefono telefono_movil telefono_de_contacto telefono_contacto numero_de_telefono movil "
+    "celular whatsapp fono",
+    "first_name": "first_name firstname fname given_name forename primer_nombre",
+    "last_name": "last_name lastname lname surname family_name apellidos apellido primer_apellido",
+    "name": "full_name fullname nombre_completo nombre_y_apellidos nombre_y_apellido nombre_apellidos "
+    "contact_name nombre_de_contacto name nombre",
+    "company": "company company_name organization organisation organization_name empresa nombre_empresa "
+    "nombre_de_empresa nombre_de_la_empresa compania organizacion business_name razon_social employer",
+    "website": "company_website company_domain website domain web sitio_web pagina_web web_empresa web_de_la_empresa",
+    "message": "message mensaje comments comment comentarios comentario consulta observaciones question pregunta "
+    "inquiry how_can_we_help en_que_podemos_ayudarte en_que_te_podemos_ayudar",
+    # Only what asks for consent: a privacy notice that was read is no consent to be written to.
+    "consent": "consent marketing_consent gdpr_consent consentimiento opt_in optin marketing_opt_in gdpr rgpd "
+    "acepto_comunicaciones acepto_recibir_comunicaciones acepto_recibir_informacion",
+    "user_id": "user_id userid external_id customer_id",
+    "anonymous_id": "anonymous_id anonymousid ajs_anonymous_id visitor_id",
+    "event_id": "event_id submission_id entry_id response_id",
+    "occurred_at": "occurred_at submitted_at submission_date",
+    "url": "page_url page_uri source_url url_de_la_pagina url",
+    "title": "page_title page_name titulo_de_la_pagina",
+    "form": "form form_name form_id form_title formulario nombre_del_formulario",
+}
+assert set(_NAMES) == set(FORM_MEANINGS)
+_RANKED = {name: (meaning, rank) for meaning, names in _NAMES.items() for rank, name in enumerate(names.split())}
+
+# Never kept: what proves a session or a person, and what only the form's own machinery needs.
+_MACHINERY = re.compile(
+    r"^_|^g_recaptcha|^h_captcha|^cf_turnstile|csrf|authenticity_token|requestverificationtoken|^wpforms_token|^key$|"
+    r"passw(?:or)?d|contrasena|card_?number|\bcvv\b|\bcvc\b"
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_BRACKETED = re.compile(r"\[([^\[\]]+)\](?:\[\])?$")
+_OTHER = re.compile(r"[^a-z0-9]+")
+_YOUR = re.compile(r"^(?:your|tu|su|mi|contact|form|field|input)_(?=.)")
+
+
+@lru_cache(maxsize=10_000)
+def plain(name: str) -> str:
+    """`Correo electrónico` → `correo_electronico`, `fields[firstName]` → `first_name`, `data.E-mail` → `e_mail`."""
+    if (bracketed := _BRACKETED.search(name)) is not None:
+        name = bracketed.group(1)
+    name = _CAMEL.sub("_", name.rpartition(".")[2] or name)
+    name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return _OTHER.sub("_", name).strip("_")
+
+
+def is_machinery(name: str) -> bool:
+    """A token, a nonce, a password: nothing of the person's, or nothing that may be kept."""
+    return name.startswith("_") or _MACHINERY.search(plain(name)) is not None
+
+
+def meanings(fields: Mapping[str, str], mapping: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Meaning → the field that has it. What the source's mapping says goes first; then names; then, for the e-mail, the
+    only value that is an address."""
+    found: dict[str, str] = {}
+    for meaning, names in mapping.items():
+        wanted = {plain(name) for name in names} | set(names)
+        named = next((field for field in fields if field in wanted or plain(field) in wanted), None)
+        if named is not None:
+            found[meaning] = named
+    best: dict[str, tuple[int, str]] = {}
+    for field in fields:
+        short = plain(field)
+        known = _RANKED.get(short) or _RANKED.get(_YOUR.sub("", short))
+        if known is None or known[0] in mapping or field in found.values():
+            continue
+        meaning, rank = known
+        if meaning not in best or rank < best[meaning][0]:
+            best[meaning] = (rank, field)
+    found |= {meaning: field for meaning, (_, field) in best.items()}
+    if "email" not in found and "email" not in mapping:
+        addresses = [field for field, value in fields.items() if "@" in value and canonical_email(value) is not None]
+        if len(addresses) == 1:
+            found["email"] = addresses[0]
+    return found

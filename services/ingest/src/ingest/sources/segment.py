@@ -1,0 +1,186 @@
+"""The Segment HTTP API, as its documentation and its SDKs speak it: one call, or a batch of them. PURE.
+
+https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/ and …/connections/spec/. One bad event
+never costs the others, and never makes the answer an error: senders would drop, or send again, all of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from ingest import keys
+from ingest.campaign import NAMED, of_url
+from ingest.dates import lenient
+from ingest.draft import Draft, Outcome, Refused, Request, Unauthentic, Unusable
+from ingest.json_body import flaw, parse
+from ingest.registry import Source
+from ingest.sources.flatten import flatten, text
+from relevo.events.identity import SubjectKind, canonical_email
+from relevo.events.vocabulary import TouchpointType
+
+CALLS: Final[dict[str, TouchpointType]] = {
+    "identify": "identified",
+    "track": "tracked",
+    "page": "page_viewed",
+    "screen": "page_viewed",
+    "group": "grouped",
+    "alias": "identified",
+}
+# The spec's own names of e-mail events (…/connections/spec/email/).
+_EMAIL_EVENTS: Final[dict[str, TouchpointType]] = {
+    "email bounced": "email_bounced",
+    "email delivered": "email_delivered",
+    "email link clicked": "email_clicked",
+    "email marked as spam": "email_complained",
+    "email opened": "email_opened",
+    "unsubscribed": "email_unsubscribed",
+}
+_NAMES = {"firstName": "first", "first_name": "first", "lastName": "last", "last_name": "last", "name": "full"}
+# What a call's data says that stands elsewhere in the touchpoint already.
+_SAID: Final[dict[str, tuple[str, ...]]] = {
+    "identify": ("email", "phone", "website", *_NAMES),
+    "group": ("name", "domain", "website", "email"),
+    "page": ("url", "title", "path", "referrer", "search"),
+    "screen": ("url", "title"),
+    "track": ("email",),
+}
+
+
+def write_key(request: Request) -> str | None:
+    """The key in the body (`writeKey`), of requests that carry none in a header."""
+    try:
+        value, _ = parse(request.body)
+    except Unusable:
+        return None
+    key = value.get("writeKey") if isinstance(value, dict) else None
+    if key is None and isinstance(value, dict) and isinstance(value.get("batch"), list):
+        key = next((e["writeKey"] for e in value["batch"] if isinstance(e, dict) and "writeKey" in e), None)
+    return key if isinstance(key, str) else None
+
+
+def verify(request: Request, source: Source, now: datetime) -> None:
+    """Basic write key, or `writeKey` in the body. Raises Unauthentic."""
+    if b"authorization" in request.headers or keys.presented(request) is not None:
+        keys.verify(request, source, now)
+        return
+    key = write_key(request)
+    if key is None or not source.holds(key, now):
+        raise Unauthentic
+
+
+def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outcome]:
+    """An outcome for each event, in order. A body that is no JSON is one Refused: its sender cannot mend it."""
+    call = request.path.rstrip("/").rpartition("/")[2]
+    try:
+        value, suspicious = parse(request.body)
+    except Unusable as unusable:
+        return [Refused(unusable, request.body)]
+    batch = value.get("batch") if isinstance(value, dict) else None
+    if isinstance(batch, list):
+        shared = {name: value[name] for name in ("context", "sentAt", "integrations") if name in value}
+        return [_outcome(event, shared, None, suspicious) for event in batch]
+    if isinstance(value, list):  # some SDKs leave the envelope out
+        return [_outcome(event, {}, None, suspicious) for event in value]
+    return [_outcome(value, {}, call if call in CALLS else None, suspicious)]
+
+
+def _outcome(event: Any, shared: Mapping[str, Any], call: str | None, suspicious: bool) -> Outcome:
+    if not isinstance(event, dict):
+        return Refused(Unusable("An event is a JSON object."), event)
+    event = {**shared, **{name: value for name, value in event.items() if name != "writeKey"}}
+    if isinstance(shared.get("context"), dict) and isinstance(event.get("context"), dict):
+        event["context"] = {**shared["context"], **event["context"]}
+    if call is not None:
+        event["type"] = call  # the address says which call it is; some senders leave it out of the body
+    try:
+        if suspicious and (found := flaw(event)) is not None:
+            raise found
+        return _draft(event)
+    except Unusable as unusable:
+        return Refused(unusable, event, text(event.get("messageId")), _found(event))
+
+
+def _draft(event: dict[str, Any]) -> Draft:
+    call = text(event.get("type")) or ""
+    context, traits, properties = _object(event, "context"), _object(event, "traits"), _object(event, "properties")
+    page = _object(context, "page")
+    known = traits or _object(context, "traits")  # a track call may carry the person's traits in its context
+    name = text(event.get("event") if call == "track" else event.get("name"))
+    email = _email(event)
+    company = traits if call == "group" else known.get("company")
+    names = (
+        {} if call == "group" else {ours: told for theirs, ours in _NAMES.items() if (told := text(known.get(theirs)))}
+    )
+    url = text(properties.get("url")) or text(page.get("url"))
+    what = {
+        "url": url,
+        "title": text(properties.get("title")) or text(page.get("title")) or (name if call != "track" else None),
+        "event": name if call == "track" else None,
+        "message_id": text(properties.get("email_id")),
+        "subject_line": text(properties.get("email_subject")),
+        "link": text(properties.get("link_url")),
+    }
+    data = traits if call in ("identify", "group") else properties
+    return Draft(
+        touch=_EMAIL_EVENTS.get((name or "").lower(), "tracked") if call == "track" else CALLS.get(call, "other"),
+        told=event,
+        event_id=text(event.get("messageId")),
+        original_type=call or None,
+        email=email,
+        user_id=text(event.get("userId")),
+        anonymous_id=_anonymous(event),
+        phone=text(known.get("phone")),
+        first=names.get("first"),
+        last=names.get("last"),
+        full=names.get("full"),
+        company=text(company.get("name")) if isinstance(company, dict) else text(company),
+        website=_website(company) or text(known.get("website")),
+        what={name: value for name, value in what.items() if value},
+        fields=flatten({name: value for name, value in data.items() if name not in _SAID.get(call, ())}),
+        campaign=_campaign(context, url, text(page.get("search"))),
+        occurred_at=_when(event),
+        agent=text(context.get("userAgent")),
+    )
+
+
+def _website(company: Any) -> str | None:
+    return text(company.get("domain")) or text(company.get("website")) if isinstance(company, dict) else None
+
+
+def _found(event: Mapping[str, Any]) -> tuple[tuple[SubjectKind, str], ...]:
+    """The identifiers an unusable event still names, so that an erasure finds it."""
+    told: list[tuple[SubjectKind, str | None]] = [
+        ("email", _email(event)), ("user", text(event.get("userId"))), ("anonymous", _anonymous(event))
+    ]  # fmt: skip
+    return tuple((kind, value) for kind, value in told if value)
+
+
+def _object(holder: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _email(event: Mapping[str, Any]) -> str | None:
+    """The first that is an address: of the traits, the properties, the context, the event, or the user id itself. A
+    malformed one is no reason to lose an event that says otherwise who it was."""
+    places: list[Mapping[str, Any]] = [_object(_object(event, "context"), "traits"), event]
+    if event.get("type") != "group":  # a group's traits are the company's
+        places[:0] = (_object(event, "traits"), _object(event, "properties"))
+    told = [text(place.get("email")) for place in places] + [text(event.get("userId"))]
+    return next((email for email in told if email and "@" in email and canonical_email(email) is not None), None)
+
+
+def _anonymous(event: Mapping[str, Any]) -> str | None:
+    """The anonymous id; of an alias, the id this person had before."""
+    return text(event.get("anonymousId")) or (text(event.get("previousId")) if event.get("type") == "alias" else None)
+
+
+def _campaign(context: Mapping[str, Any], url: str | None, search: str | None) -> dict[str, str]:
+    told = {name: value for name, value in ((n, text(v)) for n, v in _object(context, "campaign").items()) if value}
+    named = {name: told[name] for name in NAMED if name in told}
+    return (of_url(search) if search else {}) | (of_url(url) if url else {}) | named
+
+
+def _when(event: Mapping[str, Any]) -> datetime | None:
+    """The event's own time. A malformed one is forgiven (`2015-2-02` stands in the documentation itself)."""
+    return lenient(event.get("timestamp")) or lenient(event.get("originalTimestamp"))

@@ -1,0 +1,165 @@
+"""A batch of resolved touchpoints, one after the other: leads absorbed, subjects tied, touchpoints scored. Pure.
+
+A batch is walked through exactly as if each of its touchpoints had come alone, so that what is said of a lead does not
+depend on how its touchpoints were cut into batches.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from relevo.events import TouchpointRecorded
+from relevo.events.identity import STRENGTH, SubjectKind
+from relevo.playbook import Playbook, RuleFailed
+from scoring.identity import Resolution, Resolved
+from scoring.lead import Lead, absorb
+from scoring.score import Because, Judgement, fold, judge, rebuild
+
+History = Mapping[UUID, Sequence[TouchpointRecorded]]
+Subjects = Mapping[UUID, Sequence[tuple[str, SubjectKind]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A subject joined this lead, from nowhere or from another lead, with these touchpoints."""
+
+    lead: Lead
+    subject_id: str
+    kind: SubjectKind
+    from_lead_id: UUID | None
+    touchpoint_ids: tuple[UUID, ...]
+    trace: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """A lead that sales had already been given went into this one."""
+
+    survivor: Lead
+    lost: Lead
+    heard: tuple[TouchpointRecorded, ...]
+    trace: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Where it qualifies, `heard` are the lead's touchpoints so far: all of them if `complete`, else this batch's."""
+
+    judgement: Judgement
+    heard: tuple[TouchpointRecorded, ...]
+    complete: bool
+    trace: str | None
+
+
+Said = Identified | Absorbed | Judged
+
+
+def needs_history(resolution: Resolution, leads: Mapping[UUID, Lead], playbook: Playbook) -> set[UUID]:
+    """The leads whose touchpoints must be at hand: summed under another playbook, or one with another from here on."""
+    stale = {lead_id for lead_id, lead in leads.items() if lead.version != playbook.version}
+    absorbing = {resolved.lead_id for resolved in resolution.touchpoints if resolved.absorbs}
+    return stale | absorbing | set(resolution.into)
+
+
+@dataclass(slots=True)
+class Walk:
+    """Every lead met, as it now is (absorbed ones are gone); what there is to say, in order; the rules that failed."""
+
+    playbook: Playbook
+    as_of: datetime
+    history: History
+    leads: dict[UUID, Lead]
+    heard: defaultdict[UUID, list[TouchpointRecorded]]
+    subjects: defaultdict[UUID, list[tuple[str, SubjectKind]]]
+    said: list[Said] = field(default_factory=list)
+    failed: list[RuleFailed] = field(default_factory=list)
+
+
+def walk(
+    resolution: Resolution,
+    leads: Mapping[UUID, Lead],
+    history: History,
+    subjects: Subjects,
+    fresh: Set[UUID],
+    playbook: Playbook,
+    as_of: datetime,
+) -> Walk:
+    """`leads` that exist, by id; `history` of those that `needs_history` named, and the `subjects` of absorbed ones, as
+    they were before this batch; `fresh`: the touchpoints that were not stored before, the only ones to be scored. Takes
+    the leads over: their sums are changed in place."""
+    way = Walk(
+        playbook,
+        as_of,
+        history,
+        dict(leads),
+        defaultdict(list, {lead_id: list(touchpoints) for lead_id, touchpoints in history.items()}),
+        defaultdict(list, {lead_id: list(known) for lead_id, known in subjects.items()}),
+    )
+    for resolved in resolution.touchpoints:
+        _step(way, resolved, resolved.touchpoint.touchpoint_id in fresh)
+    return way
+
+
+def _step(way: Walk, resolved: Resolved, fresh: bool) -> None:
+    touch = resolved.touchpoint
+    lead = _lead(way, resolved)
+    if resolved.absorbs:
+        lead = _take_in(way, lead, resolved)
+    named = (touch.touchpoint_id,) if resolved.shared else ()
+    for subject in resolved.tied or (touch.subjects[:1] if named else ()):
+        way.said.append(Identified(lead, subject.subject_id, subject.kind, None, named, touch.trace))
+        named = ()
+    way.subjects[lead.lead_id] += ((subject.subject_id, subject.kind) for subject in resolved.tied)
+    if fresh:
+        way.heard[lead.lead_id].append(touch)
+        fold(lead, touch, way.playbook, way.failed)
+        lead = _judge(way, lead, touch.trace, "cell", touch)
+    elif resolved.absorbs:
+        lead = _judge(way, lead, touch.trace, "merge")
+    way.leads[lead.lead_id] = lead
+
+
+def _lead(way: Walk, resolved: Resolved) -> Lead:
+    """The touchpoint's lead, new if need be, summed under this playbook, known by the strongest subject seen."""
+    kind = resolved.touchpoint.subjects[0].kind
+    lead = way.leads.get(resolved.lead_id) or Lead(resolved.lead_id, kind, way.playbook.version)
+    if lead.version != way.playbook.version:
+        lead = rebuild(lead, way.heard[lead.lead_id], way.playbook, way.failed)
+        lead = _judge(way, lead, resolved.touchpoint.trace, "playbook")
+    if STRENGTH[kind] < STRENGTH[lead.known_by]:
+        lead = replace(lead, known_by=kind)
+        lead.sums.fit = None  # `lead.identified` may have changed
+    return lead
+
+
+def _take_in(way: Walk, lead: Lead, resolved: Resolved) -> Lead:
+    """Other leads go into this one with all their subjects and touchpoints, and it is summed again."""
+    trace = resolved.touchpoint.trace
+    with_sales = []
+    for lost_id in resolved.absorbs:
+        lost = way.leads.pop(lost_id, None) or Lead(lost_id, "anonymous", way.playbook.version)
+        ids: defaultdict[str, list[UUID]] = defaultdict(list)
+        for touch in way.heard[lost_id]:
+            ids[touch.subjects[0].subject_id].append(touch.touchpoint_id)
+        way.heard[lead.lead_id] += way.heard.pop(lost_id)
+        lead = absorb(lead, lost)
+        for subject_id, kind in sorted(way.subjects.pop(lost_id, ())):
+            way.said.append(Identified(lead, subject_id, kind, lost_id, tuple(ids[subject_id]), trace))
+            way.subjects[lead.lead_id].append((subject_id, kind))
+        if lost.qualified_at is not None:
+            with_sales.append(lost)
+    lead = rebuild(lead, way.heard[lead.lead_id], way.playbook, way.failed)
+    if with_sales:
+        then = replace(lead, sums=lead.sums.copy())  # later touchpoints of this batch are not to be seen in it
+        way.said += (Absorbed(then, lost, tuple(way.heard[lead.lead_id]), trace) for lost in with_sales)
+    return lead
+
+
+def _judge(way: Walk, lead: Lead, trace: str | None, because: Because, touch: TouchpointRecorded | None = None) -> Lead:
+    lead, judgement = judge(lead, way.playbook, way.as_of, way.failed, touch=touch, because=because)
+    if judgement is not None:
+        heard = tuple(way.heard[lead.lead_id]) if judgement.trigger is not None else ()
+        way.said.append(Judged(judgement, heard, lead.lead_id in way.history, trace))
+    return lead

@@ -1,0 +1,125 @@
+"""What scoring does when something happened: thin, no decisions."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+from prometheus_client import Counter
+
+from relevo.events import (
+    Event,
+    LeadAssigned,
+    LeadDisqualified,
+    LeadErased,
+    LeadRecycled,
+    TouchpointRecorded,
+)
+from relevo.events.leads import PastOwner
+from relevo.playbook import RuleFailed
+from relevo.stream import Transaction, on
+from scoring import queries, whose
+from scoring.batch import Judged, Said, needs_history, walk
+from scoring.lead import REBUILD, Lead, disqualify, owned, recycle
+from scoring.score import Because, judge, rebuild
+from scoring.tell import SHOWN, Now, events, incomplete
+
+Outcome = LeadAssigned | LeadRecycled | LeadDisqualified
+
+log = logging.getLogger(__name__)
+
+FAILED_RULES = Counter("relevo_scoring_failed_rules", "Conditions that could not be answered", ["file", "line"])
+
+
+@on(TouchpointRecorded)
+async def score_touchpoints(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> Sequence[Event]:
+    """Whose they are, what they are worth, who is qualified by them."""
+    return await take_in(tx, touchpoints)
+
+
+async def take_in(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> list[Event]:
+    """Five statements for a batch in which nobody is new: places, locks, touchpoints, leads (and their outbox rows);
+    up to five more where subjects are new, leads are stale or go into others, or somebody is qualified."""
+    found = await whose.decide(tx, touchpoints)
+    resolution, into = found.resolution, found.resolution.into
+    kept = [(each.touchpoint, into.get(each.lead_id, each.lead_id)) for each in resolution.touchpoints]
+    batch = [touch.touchpoint_id for touch, _ in kept]
+    fresh = await queries.store(tx, kept)
+    history = await queries.history(tx, needs_history(resolution, found.leads, tx.playbook), without=batch)
+    subjects = await queries.subjects_of(tx, into.keys())
+    way = walk(resolution, found.leads, history, subjects, fresh, tx.playbook, tx.now)
+    recent = await queries.recent(tx, incomplete(way.said), SHOWN, without=batch)
+    await queries.move(tx, into)
+    await queries.save(tx, [way.leads[lead_id] for lead_id in dict.fromkeys(lead_id for _, lead_id in kept)])
+    count_failures(way.failed)
+    return events(way.said, recent, Now(tx.now, tx.stamp, tx.playbook))
+
+
+@on(LeadAssigned, LeadRecycled, LeadDisqualified)
+async def learn_outcomes(tx: Transaction, outcomes: Sequence[Outcome]) -> Sequence[Event]:
+    """Who owned the lead; whether its trip is over. A cycle that ends or begins changes which signals count, so the
+    lead is summed again from its touchpoints."""
+    where, before = await queries.lock_current(tx, {outcome.lead_id for outcome in outcomes})
+    leads = dict(before)
+    for outcome in outcomes:
+        lead_id = where[outcome.lead_id]
+        if lead_id in leads:  # else it was erased
+            leads[lead_id] = _after(leads[lead_id], outcome)
+    changed = {lead_id: lead for lead_id, lead in leads.items() if lead is not before[lead_id]}
+    again = {lead_id: lead for lead_id, lead in changed.items() if lead.version == REBUILD}
+    await queries.save(tx, [lead for lead_id, lead in changed.items() if lead_id not in again])
+    return await judge_again(tx, again, {where[outcome.lead_id]: outcome.trace for outcome in outcomes})
+
+
+def _after(lead: Lead, outcome: Outcome) -> Lead:
+    match outcome:
+        case LeadAssigned():
+            return owned(lead, PastOwner(rep=outcome.rep.id, team=outcome.team, cycle=outcome.cycle))
+        case LeadRecycled():
+            return recycle(lead, outcome)
+        case LeadDisqualified():
+            return disqualify(lead, outcome)
+
+
+async def judge_again(
+    tx: Transaction, leads: Mapping[UUID, Lead], traces: Mapping[UUID, str | None] | None = None
+) -> list[Event]:
+    """Judge locked leads though no touchpoint came; stale ones are summed again first. Saves them."""
+    playbook, failed = tx.playbook, list[RuleFailed]()
+    history = await queries.history(tx, [i for i, lead in leads.items() if lead.version != playbook.version])
+    said: list[Said] = []
+    after: list[Lead] = []
+    for lead_id, lead in leads.items():
+        because: Because = "cool_down"
+        if lead.version != playbook.version:
+            because = "playbook" if lead.version else "cool_down"
+            lead = rebuild(lead, history[lead_id], playbook, failed)
+        lead, judgement = judge(lead, playbook, tx.now, failed, because=because)
+        after.append(lead)
+        if judgement is not None:
+            trace = (traces or {}).get(lead_id)
+            said.append(Judged(judgement, tuple(history.get(lead_id, ())), lead_id in history, trace))
+    recent = await queries.recent(tx, incomplete(said), SHOWN)
+    await queries.save(tx, after)
+    count_failures(failed)
+    return events(said, recent, Now(tx.now, tx.stamp, playbook))
+
+
+@on(LeadErased)
+async def erase(tx: Transaction, erasures: Sequence[LeadErased]) -> Sequence[Event]:
+    """Delete the lead and what was received before, keep a tombstone per subject. What was received since belongs to a
+    new lead, and is taken in as if it came now."""
+    await queries.bury(tx, [(s, erased.received_before) for erased in erasures for s in erased.subject_ids])
+    where, _ = await queries.lock_current(tx, {erased.lead_id for erased in erasures})
+    before = {where[erased.lead_id]: erased.received_before for erased in erasures}
+    since = await queries.erase(tx, before)
+    return await take_in(tx, since) if since else []
+
+
+def count_failures(failed: Iterable[RuleFailed]) -> None:
+    """A rule that fails counts as not holding: nothing stops, and its author can see it."""
+    lines: dict[tuple[str, int], str] = {}
+    for failure in failed:
+        FAILED_RULES.labels(failure.file, str(failure.line)).inc()
+        lines[failure.file, failure.line] = failure.message
+    for (file, line), message in lines.items():
+        log.warning("rule failed", extra={"file": file, "line": line, "because": message})

@@ -1,0 +1,152 @@
+"""A lead as scoring keeps it: what its touchpoints sum up to, and where it is on its trips through the funnel."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from relevo.events import LeadDisqualified, LeadRecycled
+from relevo.events.identity import STRENGTH, SubjectKind
+from relevo.events.leads import PastOwner, Score
+from scoring.engagement import Decaying
+from scoring.facts import Facts, value_of
+from scoring.rules import Fit
+
+REBUILD: Final = ""  # no playbook has this version: whoever meets such a lead sums its touchpoints again
+
+
+class HandRaise(NamedTuple):
+    """The newest time in this cycle that the person asked for sales."""
+
+    at: int
+    touchpoint_id: str
+    rule: str
+
+
+@dataclass(slots=True)
+class Sums:
+    """All that the touchpoints sum up to under one playbook. Mutable: folding in a touchpoint is the hot path."""
+
+    facts: Facts = field(default_factory=dict)
+    signals: dict[str, Decaying] = field(default_factory=dict)
+    hand_raise: HandRaise | None = None
+    fit: Fit | None = None
+
+    def copy(self) -> "Sums":
+        return Sums(dict(self.facts), dict(self.signals), self.hand_raise, self.fit)
+
+
+@dataclass(frozen=True, slots=True)
+class Disqualified:
+    """Out of the funnel until `until`, or until one of `fields` is no longer what it was."""
+
+    reason: str
+    at: datetime
+    until: datetime | None
+    fields: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """`version` names the playbook it was summed under; `said` is the score that `lead.scored` told last.
+
+    Signals and hand-raises count what occurred after `cycle_from` (None: everything). Before `cool_until` only a
+    hand-raise qualifies it.
+    """
+
+    lead_id: UUID
+    known_by: SubjectKind
+    version: str
+    sums: Sums = field(default_factory=Sums)
+    cycle: int = 1
+    cycle_from: datetime | None = None
+    cool_until: datetime | None = None
+    qualified_at: datetime | None = None
+    disqualified: Disqualified | None = None
+    said: Score | None = None
+    owners: tuple[PastOwner, ...] = ()
+
+    def due_at(self, as_of: datetime) -> datetime | None:
+        """When to judge it again though nothing happens: its cool-down, or its disqualification, ends."""
+        if self.disqualified is not None:
+            return self.disqualified.until
+        waits = self.qualified_at is None and self.cool_until is not None and self.cool_until > as_of
+        return self.cool_until if waits else None
+
+
+# What sales said was wrong → the facts that must change before the lead is looked at again (decisions.md, Answers).
+_NAMED: Final[dict[str, tuple[str, ...]]] = {
+    "wrong_size": ("company.employees",),
+    "wrong_role": ("lead.job_title",),
+    "competitor": ("company.domain", "company.name"),
+    "existing_customer": ("company.is_customer", "company.domain"),
+}
+
+
+def recycle(lead: Lead, event: LeadRecycled) -> Lead:
+    """The next cycle begins; the sums must be rebuilt, since signals now count from here."""
+    if not _of_this_cycle(lead, event.lead_id, event.cycle):
+        return lead
+    return replace(
+        lead,
+        version=REBUILD,
+        cycle=lead.cycle + 1,
+        cycle_from=event.at,
+        cool_until=event.until,
+        qualified_at=None,
+        disqualified=None,
+    )
+
+
+def disqualify(lead: Lead, event: LeadDisqualified) -> Lead:
+    """Out of the funnel. The cycle stays closed; when it opens again, signals will count from here."""
+    if not _of_this_cycle(lead, event.lead_id, event.cycle):
+        return lead
+    named = _NAMED.get(event.reason, ())
+    blocked = Disqualified(
+        event.reason, event.at, event.until, {name: value_of(lead.sums.facts, name) for name in named}
+    )
+    return replace(lead, version=REBUILD, cycle_from=event.at, disqualified=blocked)
+
+
+def _of_this_cycle(lead: Lead, told_of: UUID, cycle: int) -> bool:
+    """An outcome of an earlier cycle comes too late. One of a lead that has since gone into this one ends the trip
+    it brought along, whatever its number was."""
+    return cycle == lead.cycle if told_of == lead.lead_id else lead.qualified_at is not None
+
+
+def readmit(lead: Lead, as_of: datetime) -> Lead:
+    """The next cycle of a disqualified lead, once its time is over or the facts in question have changed."""
+    out = lead.disqualified
+    if out is None:
+        return lead
+    over = out.until is not None and as_of >= out.until
+    changed = any(value_of(lead.sums.facts, name) != was for name, was in out.fields.items())
+    if not over and not changed:
+        return lead
+    return replace(lead, cycle=lead.cycle + 1, qualified_at=None, disqualified=None)
+
+
+def owned(lead: Lead, owner: PastOwner) -> Lead:
+    return lead if owner in lead.owners else replace(lead, owners=(*lead.owners, owner))
+
+
+def absorb(survivor: Lead, lost: Lead) -> Lead:
+    """The survivor with the other's trips: where they differ, the state that keeps a person from being handed over
+    twice. The sums must be rebuilt from the touchpoints of both: totals are never added."""
+    return replace(
+        survivor,
+        version=REBUILD,
+        known_by=min(survivor.known_by, lost.known_by, key=STRENGTH.__getitem__),
+        cycle=max(survivor.cycle, lost.cycle),
+        cycle_from=_latest((survivor.cycle_from, lost.cycle_from)),
+        cool_until=_latest((survivor.cool_until, lost.cool_until)),
+        qualified_at=_latest((survivor.qualified_at, lost.qualified_at)),
+        disqualified=survivor.disqualified or lost.disqualified,
+        owners=(*survivor.owners, *(owner for owner in lost.owners if owner not in survivor.owners)),
+    )
+
+
+def _latest(moments: Iterable[datetime | None]) -> datetime | None:
+    return max((each for each in moments if each is not None), default=None)

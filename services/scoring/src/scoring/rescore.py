@@ -1,0 +1,49 @@
+"""The loop that judges leads without a touchpoint: a new playbook, or a cool-down that ends. The stream goes first."""
+
+import logging
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from relevo.service import Service
+from relevo.stream import NoPlaybook, Transaction
+from relevo.stream.transaction import is_infrastructure
+from scoring import queries
+from scoring.handlers import judge_again
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 100  # leads per transaction: a touchpoint of one of them waits no longer than that takes
+PAUSE = 0.1  # seconds between two transactions, so that the stream has most of the database
+LOOK_AGAIN = 5.0  # seconds until somebody else's new playbook, or cool-down, is noticed
+
+
+async def judge_overdue(tx: Transaction) -> int:
+    """Judge at most AT_ONCE leads that are due or summed under another playbook; returns how many there were."""
+    leads = await queries.lock_overdue(tx, tx.stamp.version, tx.now, AT_ONCE)
+    tx.emit(*await judge_again(tx, leads))
+    return len(leads)
+
+
+async def rescore(service: Service) -> None:
+    """Runs for ever, on every replica: leads that another one holds are skipped."""
+    done = 0
+    while True:
+        judged, due, now = 0, None, None
+        try:
+            async with service.transaction() as tx:
+                judged = await judge_overdue(tx)
+                due, now = await queries.next_due(tx), tx.now
+        except NoPlaybook:
+            pass
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            if not is_infrastructure(error):
+                raise
+            log.warning("rescoring waits", extra={"because": type(error).__name__})
+        done += judged
+        if judged == AT_ONCE:
+            await service.sleep_until(None, at_most=PAUSE)
+            continue
+        if done:
+            log.info("leads judged again", extra={"leads": done})
+            done = 0
+        await service.sleep_until(due, now, at_most=LOOK_AGAIN)

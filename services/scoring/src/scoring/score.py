@@ -1,0 +1,235 @@
+"""Score = f(touchpoints, playbook, as_of): fold touchpoints into a lead, judge it, say what changed. Pure.
+
+The order of touchpoints, and how they are split into batches, never changes the score at a given moment. It can change
+when a lead is judged, since each touchpoint is judged when it arrives.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from relevo.events import TouchpointRecorded
+from relevo.events.leads import Contribution, Score, Trigger
+from relevo.playbook import Playbook, RuleFailed
+from scoring import engagement, facts
+from scoring.engagement import Decaying
+from scoring.fit import fit
+from scoring.lead import HandRaise, Lead, Sums, readmit
+from scoring.moments import micros, moment
+from scoring.rules import About, rules_of
+
+Because = Literal["cell", "playbook", "merge", "cool_down"]
+LEAST_SHOWN: Final = 1e-6  # points; less is faded away
+
+
+class Reason(NamedTuple):
+    """Of the score: a criterion that holds, or a signal (`kept`) with what it is worth at the moment."""
+
+    kind: Literal["criterion", "signal"]
+    id: str
+    name: str
+    points: float
+    persona: str | None = None
+    kept: Decaying | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Something to say: another grade or level (`changed`), or qualified now (`trigger`). `lead` is how it then stands,
+    `facts` what was then known of it (only where it is qualified)."""
+
+    lead: Lead
+    facts: facts.Known
+    touchpoint: TouchpointRecorded | None
+    old: Score | None
+    new: Score
+    changed: bool
+    trigger: Trigger | None
+    reasons: list[Reason]
+    level_until: datetime | None
+
+
+def score(
+    lead: Lead, touchpoints: Sequence[TouchpointRecorded], playbook: Playbook, as_of: datetime
+) -> tuple[Lead, tuple[Judgement, ...], tuple[RuleFailed, ...]]:
+    """`lead` after these touchpoints, each folded in and judged as of `as_of`; what there is to say; rules that failed.
+
+    `lead` must have been summed under this playbook (see `rebuild`), and is left as it is.
+    """
+    lead = replace(lead, sums=lead.sums.copy())
+    said: list[Judgement] = []
+    failed: list[RuleFailed] = []
+    for touch in touchpoints:
+        fold(lead, touch, playbook, failed)
+        lead, judgement = judge(lead, playbook, as_of, failed, touch=touch)
+        if judgement is not None:
+            said.append(judgement)
+    return lead, tuple(said), tuple(failed)
+
+
+def rebuild(
+    lead: Lead, touchpoints: Iterable[TouchpointRecorded], playbook: Playbook, failed: list[RuleFailed]
+) -> Lead:
+    """`lead` with all its touchpoints summed again, under this playbook. Nothing is judged.
+
+    They are summed in the order they occurred, so that not even the last digit depends on where they were found.
+    """
+    lead = replace(lead, version=playbook.version, sums=Sums())
+    for touch in sorted(touchpoints, key=by_occurrence):
+        fold(lead, touch, playbook, failed)
+    return lead
+
+
+def by_occurrence(touch: TouchpointRecorded) -> tuple[datetime, UUID]:
+    return touch.occurred_at, touch.touchpoint_id
+
+
+def fold(lead: Lead, touch: TouchpointRecorded, playbook: Playbook, failed: list[RuleFailed]) -> None:
+    """Take one touchpoint into `lead.sums`, in place. Machine touchpoints, and those from before this cycle, feed no
+    signal and raise no hand; facts are kept from every cycle."""
+    sums, at = lead.sums, micros(touch.occurred_at)
+    if facts.learn(sums.facts, touch, at, playbook.company):
+        sums.fit = None
+    if touch.machine or (lead.cycle_from is not None and touch.occurred_at <= lead.cycle_from):
+        return
+    rules = rules_of(playbook)
+    signals, hand_raises = rules.signals_for.get(touch.touch, ()), rules.hand_raises_for.get(touch.touch, ())
+    if not signals and not hand_raises:
+        return
+    about = About(playbook, "touch", _touch_variables(touch) if touch.touch in rules.conditional else {})
+    for signal in signals:
+        if signal.rule.holds(about, failed):
+            kept = sums.signals.get(signal.id)
+            sums.signals[signal.id] = engagement.add(kept, signal.points, signal.half_life, at)
+    for hand_raise, rule in hand_raises:
+        if rule.holds(about, failed):
+            raised = HandRaise(at, str(touch.touchpoint_id), hand_raise)
+            sums.hand_raise = raised if sums.hand_raise is None else max(sums.hand_raise, raised)
+
+
+def _touch_variables(touch: TouchpointRecorded) -> dict[str, object]:
+    what = touch.what
+    url = what.url or what.link
+    return {
+        "touch.type": touch.touch,
+        "touch.source": touch.source,
+        "touch.form": what.form,
+        "touch.url": url,
+        "touch.path": _path(url) if url else None,
+        "touch.title": what.title or what.subject_line,
+        "touch.asset": what.asset,
+        "touch.event": what.event,
+        "touch.campaign": touch.campaign.name,
+        "touch.medium": touch.campaign.medium,
+        "touch.machine": touch.machine,
+        "touch.fields": touch.fields,
+    }
+
+
+def _path(url: str) -> str | None:
+    try:
+        return urlsplit(url).path
+    except ValueError:  # an unclosed IPv6 bracket: senders send anything
+        return None
+
+
+def judge(
+    lead: Lead,
+    playbook: Playbook,
+    as_of: datetime,
+    failed: list[RuleFailed],
+    *,
+    touch: TouchpointRecorded | None = None,
+    because: Because = "cell",
+) -> tuple[Lead, Judgement | None]:
+    """Where `lead` stands at `as_of`, and what there is to say of it, if anything."""
+    sums = lead.sums
+    if sums.fit is None:
+        known = facts.variables(sums.facts, lead.known_by, playbook.company)
+        sums.fit = fit(known, playbook, failed)
+        lead = readmit(lead, as_of)
+    elif lead.disqualified is not None:
+        lead = readmit(lead, as_of)
+    read = engagement.terms(sums.signals, rules_of(playbook).signals, micros(as_of))
+    points = engagement.total(read.values())
+    grade, level = sums.fit.grade, playbook.scoring.levels.level(points)
+    old = lead.said
+    changed = old is None or old.grade != grade or old.level != level
+    kind = _qualifies(lead, f"{grade}{level}", playbook, as_of, because)
+    if not changed and kind is None:
+        return lead, None
+    new = Score(persona=sums.fit.persona, grade=grade, level=level, fit=sums.fit.points, engagement=points)
+    lead = replace(lead, said=new, qualified_at=as_of if kind is not None else lead.qualified_at)
+    return lead, Judgement(
+        lead=lead,
+        facts=dict(sums.facts) if kind is not None else {},
+        touchpoint=touch,
+        old=old,
+        new=new,
+        changed=changed,
+        trigger=None if kind is None else _trigger(kind, sums, new, playbook, touch),
+        reasons=reasons(sums, playbook, read),
+        level_until=engagement.falls_at(read.values(), playbook.scoring.levels, as_of),
+    )
+
+
+def _qualifies(
+    lead: Lead, cell: str, playbook: Playbook, as_of: datetime, because: Because
+) -> Because | Literal["hand_raise"] | None:
+    """Once per cycle: a hand-raise, or a cell of the agreement outside of the cool-down; and no exclusion."""
+    sums = lead.sums
+    assert sums.fit is not None
+    if lead.qualified_at is not None or lead.disqualified is not None or sums.fit.excluded:
+        return None
+    if sums.hand_raise is not None:
+        return "hand_raise"
+    cooling = lead.cool_until is not None and as_of < lead.cool_until
+    return because if cell in playbook.scoring.qualification.cells and not cooling else None
+
+
+def _trigger(
+    kind: Because | Literal["hand_raise"], sums: Sums, new: Score, playbook: Playbook, touch: TouchpointRecorded | None
+) -> Trigger:
+    if kind != "hand_raise":
+        touchpoint_id = touch.touchpoint_id if touch is not None else None
+        return Trigger(kind=kind, id=new.cell, name=new.cell, touchpoint_id=touchpoint_id)
+    raised = sums.hand_raise
+    assert raised is not None
+    rules = playbook.scoring.qualification.hand_raises
+    name = next((rule.name for rule in rules if rule.id == raised.rule), raised.rule)
+    return Trigger.model_validate(
+        {"kind": kind, "id": raised.rule, "name": name, "touchpoint_id": raised.touchpoint_id}
+    )
+
+
+def reasons(sums: Sums, playbook: Playbook, read: Mapping[str, engagement.Term]) -> list[Reason]:
+    """The best persona's criteria that hold, then the signals that still weigh anything."""
+    found: list[Reason] = []
+    persona = playbook.persona(sums.fit.persona or "") if sums.fit is not None else None
+    if persona is not None and sums.fit is not None:
+        held = sums.fit.held
+        found += [Reason("criterion", c.id, c.name, c.points, persona.id) for c in persona.criteria if c.id in held]
+    for signal in playbook.scoring.signals:
+        if (term := read.get(signal.id)) is not None and abs(points := term.now) >= LEAST_SHOWN:
+            found.append(Reason("signal", signal.id, signal.name, points, None, sums.signals[signal.id]))
+    return found
+
+
+def contribution(reason: Reason) -> Contribution:
+    kept = reason.kept
+    return Contribution(
+        kind=reason.kind,
+        id=reason.id,
+        name=reason.name,
+        points=round(reason.points, 6),
+        persona=reason.persona,
+        touchpoints=kept.touchpoints if kept is not None else 0,
+        last_at=moment(kept.at) if kept is not None else None,
+    )
+
+
+def weightiest(reasons: Iterable[Reason], at_most: int = 5) -> list[Reason]:
+    return sorted(reasons, key=lambda reason: -abs(reason.points))[:at_most]

@@ -1,0 +1,5 @@
+"""Scoring's settings: those every service has."""
+
+from relevo.service import Settings
+
+__all__ = ["Settings"]

@@ -1,0 +1,76 @@
+"""Scoring's tables: who is who, what was heard, and what it sums up to."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSON
+
+metadata = MetaData()
+_moment = DateTime(timezone=True)
+_bytes = Text(collation="C")  # ids and versions: no language sorts them
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("subject_id", _bytes, primary_key=True),
+    Column("kind", Text, comment="email, user or anonymous; null where only its erasure is known."),
+    Column("lead_id", Uuid, index=True, comment="Null: nobody's since its erasure."),
+    Column("erased_before", _moment, comment="The tombstone: what was received before is dropped."),
+    comment="Subject → lead: the only place where identifiers meet.",
+)
+
+lead = Table(
+    "lead",
+    metadata,
+    Column("lead_id", Uuid, primary_key=True),
+    Column("known_by", Text, nullable=False, comment="Its strongest identifier: email, user or anonymous."),
+    Column("cycle", Integer, nullable=False),
+    Column("cycle_from", _moment, comment="Signals count what occurred after it."),
+    Column("cool_until", _moment, comment="Only a hand-raise qualifies before."),
+    Column("qualified_at", _moment, comment="In this cycle."),
+    Column("due_at", _moment, comment="Judge it again then, though nothing happens."),
+    Column("playbook_version", _bytes, nullable=False, comment="Summed under it; '' = to be summed again."),
+    Column("grade", Text, comment="As lead.scored told last."),
+    Column("level", SmallInteger),
+    Column("said", JSON, comment="The score told last."),
+    Column("outcome", JSON, nullable=False, comment="Earlier owners; why it is disqualified."),
+    Column("sums", JSON, nullable=False, comment="Facts, signals, hand-raise and fit; personal data."),
+    Column("created_at", _moment, nullable=False, server_default=text("clock_timestamp()")),
+    Index("lead_due", "due_at", postgresql_where=text("due_at is not null")),
+    Index("lead_version", "playbook_version"),
+    comment="One row per person, rewritten at each touchpoint.",
+    postgresql_with={"fillfactor": 75},
+)
+
+touchpoint = Table(
+    "touchpoint",
+    metadata,
+    Column("touchpoint_id", Uuid, primary_key=True),
+    Column("lead_id", Uuid, nullable=False),
+    Column("subject_id", _bytes, nullable=False, comment="The strongest one: it decided the lead."),
+    Column("type", Text, nullable=False),
+    Column("machine", Boolean, nullable=False),
+    Column("occurred_at", _moment, nullable=False),
+    Column("received_at", _moment, nullable=False),
+    Column("event", JSON, nullable=False, comment="touchpoint.recorded as it came: scores are summed from it again."),
+    Index("touchpoint_of_lead", "lead_id", "occurred_at"),
+    comment="Every touchpoint, kept and shown also where it is not scored.",
+)
+
+redirect = Table(
+    "redirect",
+    metadata,
+    Column("lead_id", Uuid, primary_key=True),
+    Column("survivor", Uuid, nullable=False, index=True),
+    comment="A lead that went into another one, for ever; never a chain.",
+)

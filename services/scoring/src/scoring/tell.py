@@ -1,0 +1,140 @@
+"""From what changed to the events that say it. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from relevo.events import (
+    Event,
+    LeadIdentified,
+    LeadMerged,
+    LeadQualified,
+    LeadScored,
+    PlaybookStamp,
+    TouchpointRecorded,
+    uuid7,
+)
+from relevo.events.leads import Snapshot, TouchSummary
+from relevo.playbook import Playbook
+from scoring import facts
+from scoring.batch import Absorbed, Identified, Judged, Said
+from scoring.lead import Lead
+from scoring.score import by_occurrence, contribution, weightiest
+
+SHOWN: Final = 20  # touchpoints in a snapshot
+_IDS: Final = 5_000  # touchpoint ids in one lead.identified: a record stays far below Kafka's limit of 1 MB
+
+Recent = Mapping[UUID, Sequence[TouchpointRecorded]]
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """When, and under which agreement, the events are said."""
+
+    at: datetime
+    stamp: PlaybookStamp
+    playbook: Playbook
+
+
+def incomplete(said: Iterable[Said]) -> set[UUID]:
+    """Leads whose earlier touchpoints the events will have to show, and that are not at hand."""
+    return {
+        each.judgement.lead.lead_id
+        for each in said
+        if isinstance(each, Judged) and each.judgement.trigger is not None and not each.complete
+    }
+
+
+def events(said: Iterable[Said], recent: Recent, now: Now) -> list[Event]:
+    """`recent`: the newest touchpoints from before this batch, of the leads that `incomplete` named."""
+    return [event for each in said for event in _events(each, recent, now)]
+
+
+def _events(said: Said, recent: Recent, now: Now) -> Iterator[Event]:
+    match said:
+        case Identified():
+            for start in range(0, len(said.touchpoint_ids) or 1, _IDS):
+                yield LeadIdentified(
+                    **_head(said.lead, now, said.trace),
+                    subject_id=said.subject_id,
+                    subject_kind=said.kind,
+                    from_lead_id=said.from_lead_id,
+                    touchpoint_ids=said.touchpoint_ids[start : start + _IDS],
+                )
+        case Absorbed(survivor, lost, heard, trace):
+            merge_id, shown = uuid7(), snapshot(survivor, survivor.sums.facts, heard, now.playbook)
+            for lead in (survivor, lost):
+                yield LeadMerged(
+                    **_head(lead, now, trace),
+                    merge_id=merge_id,
+                    survivor=survivor.lead_id,
+                    loser=lost.lead_id,
+                    snapshot=shown,
+                )
+        case Judged():
+            yield from _judged(said, recent, now)
+
+
+def _judged(said: Judged, recent: Recent, now: Now) -> Iterator[Event]:
+    judgement = said.judgement
+    lead = judgement.lead
+    if judgement.changed:
+        yield LeadScored(
+            **_head(lead, now, said.trace),
+            old=judgement.old,
+            new=judgement.new,
+            reasons=tuple(map(contribution, weightiest(judgement.reasons))),
+            level_until=judgement.level_until,
+        )
+    if judgement.trigger is not None:
+        heard = said.heard if said.complete else (*said.heard, *recent.get(lead.lead_id, ()))
+        yield LeadQualified(
+            **_head(lead, now, said.trace),
+            score=judgement.new,
+            level_until=judgement.level_until,
+            trigger=judgement.trigger,
+            contributions=tuple(map(contribution, judgement.reasons)),
+            snapshot=snapshot(lead, judgement.facts, heard, now.playbook),
+            earlier_owners=lead.owners,
+        )
+
+
+def _head(lead: Lead, now: Now, trace: str | None) -> dict[str, Any]:
+    return {
+        "at": now.at,
+        "by": "system",
+        "trace": trace,
+        "lead_id": lead.lead_id,
+        "cycle": lead.cycle,
+        "playbook": now.stamp,
+    }
+
+
+def snapshot(lead: Lead, known: facts.Known, heard: Iterable[TouchpointRecorded], playbook: Playbook) -> Snapshot:
+    """All a reader needs to know of the lead: `attributes` are the lead by the names that conditions use."""
+    newest = sorted(heard, key=by_occurrence, reverse=True)[:SHOWN]
+    return Snapshot(
+        contact=facts.contact(known),
+        company=facts.company_data(known),
+        attributes=facts.variables(known, lead.known_by, playbook.company),
+        consent=facts.consent(known),
+        first_source=facts.value_of(known, "first_source"),
+        campaign=facts.campaign(known),
+        touchpoints=tuple(_summary(touch) for touch in newest),
+    )
+
+
+def _summary(touch: TouchpointRecorded) -> TouchSummary:
+    what = touch.what
+    return TouchSummary(
+        touchpoint_id=touch.touchpoint_id,
+        touch=touch.touch,
+        source=touch.source,
+        title=what.title or what.asset or what.event or what.subject_line or what.form,
+        url=what.url or what.link,
+        text=what.text,
+        machine=touch.machine,
+        occurred_at=touch.occurred_at,
+    )

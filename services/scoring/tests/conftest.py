@@ -1,0 +1,250 @@
+"""What scoring's tests share: a playbook small enough to reckon with by hand, touchpoints, and a real database."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import asyncpg
+import orjson
+import pytest
+import pytest_asyncio
+from sqlalchemy import event as sqlalchemy_event
+
+from relevo.events import Event, TouchpointRecorded
+from relevo.events.identity import STRENGTH, SubjectKind, subject_id
+from relevo.events.touchpoints import Subject
+from relevo.playbook import Playbook, load
+from relevo.stream import Database, Handler, Transaction, connect
+from relevo.testing.databases import fresh_database
+from relevo.testing.services import migrate_database
+
+T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+"""A Monday morning: moments in tests are minutes or days after it."""
+
+DOCUMENTS = {
+    "company.yaml": """
+name: Test
+zone: Europe/Madrid
+currency: EUR
+domains: [us.example]
+fields:
+  lead.job_title: {from: [cargo, job_title]}
+  lead.country: {from: [pais]}
+  company.employees: {from: [empleados]}
+  company.is_customer: {from: [cliente]}
+  company.machines: {type: int, from: [maquinas]}
+""",
+    # An A from 50 points on, a B from 20 on.
+    "personas.yaml": """
+personas:
+  - id: operations
+    name: Operations
+    criteria:
+      - {id: role, name: Runs operations, when: "lead.job_title.mentions(['operations'])", points: 30}
+      - {id: size, name: 50 employees, when: "company.employees >= 50", points: 20}
+      - {id: mail, name: Company mail, when: "lead.email_domain != '' && !lead.free_mail", points: 5}
+    thresholds: {A: 50, B: 20}
+  - id: owner
+    name: Owner
+    criteria:
+      - {id: role, name: Owns it, when: "lead.job_title.mentions(['owner'])", points: 60}
+    thresholds: {A: 50, B: 20}
+""",
+    # Hot from 40 points on, warm from 10 on.
+    "scoring.yaml": """
+signals:
+  - {id: form, name: Form, on: form_submitted, points: 20, half_life: 10d, cap: 40}
+  - {id: page, name: Page, on: page_viewed, points: 4, half_life: 5d, cap: 12}
+  - {id: prices, name: Prices, on: page_viewed, when: "touch.path == '/prices'", points: 10, half_life: 5d, cap: 30}
+  - {id: click, name: Click, on: email_clicked, points: 8, half_life: 5d, cap: 16}
+  - {id: gone, name: Unsubscribed, on: email_unsubscribed, points: -15, half_life: 20d, cap: 15}
+levels: {1: 40, 2: 10}
+qualification:
+  cells: [A1, A2]
+  hand_raises:
+    - {id: demo, name: Asks for a demo, on: form_submitted, when: "touch.form == 'demo'"}
+exclusions:
+  - {id: us, name: That is us, when: "company.is_us"}
+  - {id: unsubscribed, name: Wants no mail, when: "lead.unsubscribed"}
+  - {id: unreachable, name: No way to reach, when: "lead.email_domain == '' && !lead.has_phone"}
+""",
+    "routing.yaml": """
+teams:
+  - id: team
+    name: Team
+    manager: {id: boss, name: Boss, email: boss@us.example}
+    calendar: office
+    reps: [{id: ana, name: Ana, email: ana@us.example}]
+rules:
+  - {id: all, name: Everybody, when: "true", team: team}
+""",
+    "sla.yaml": """
+calendars:
+  - {id: office, zone: Europe/Madrid, hours: {mon: ["09:00-17:00"]}}
+policies:
+  - {id: answer, clock: answer, when: "true", target: 4h, calendar: team, ladder: [{at: 100%, do: accept}]}
+""",
+    "goals.yaml": "goals: []\n",
+}
+
+SOURCE = UUID("0b0f2a52-3c1e-5f53-8a55-6c2d3c9a4a11")
+
+
+def touch(
+    what: str = "page_viewed",
+    *,
+    who: str | Sequence[str] = "a:visitor",
+    at: datetime = T0,
+    name: str | None = None,
+    received_at: datetime | None = None,
+    path: str | None = None,
+    form: str | None = None,
+    fields: Mapping[str, str] | None = None,
+    **more: Any,
+) -> TouchpointRecorded:
+    """A touchpoint of `who`: identifiers such as `a:visitor` (anonymous), `u:4711` (user), `ana@acme.example`."""
+    subjects = sorted((_subject(each) for each in ([who] if isinstance(who, str) else who)), key=_strength)
+    identity = uuid5(SOURCE, name) if name else uuid4()
+    return TouchpointRecorded.model_validate(
+        {
+            "id": identity,
+            "at": received_at or at,
+            "by": "system",
+            "touchpoint_id": identity,
+            "subjects": subjects,
+            "source": "web",
+            "type": what,
+            "fields": fields or {},
+            "what": {"form": form, "url": f"https://us.example{path}" if path else None},
+            "occurred_at": at,
+            "received_at": received_at or at,
+            **more,
+        }
+    )
+
+
+def _subject(who: str) -> Subject:
+    kinds: dict[str, SubjectKind] = {"a": "anonymous", "u": "user"}
+    kind, _, value = ("email", "", who) if "@" in who else who.partition(":")
+    kind = kinds.get(kind, "email")
+    return Subject(subject_id=subject_id(b"test", kind, value), kind=kind, value=value)
+
+
+def _strength(subject: Subject) -> int:
+    return STRENGTH[subject.kind]
+
+
+@dataclass
+class Kept:
+    """Scoring's database: handlers run in its transactions, what they say is collected."""
+
+    database: Database
+    dsn: str
+    documents: dict[str, str] = field(default_factory=lambda: dict(DOCUMENTS))
+    statements: list[str] = field(default_factory=list)
+
+    async def publish(self, revision: int = 1, **changed: str) -> Playbook:
+        """The next playbook, with these documents changed: `scoring="…"`."""
+        self.documents |= {f"{name}.yaml": text for name, text in changed.items()}
+        playbook = load(self.documents)
+        await self.sql(
+            "insert into playbook (revision, version, documents, at) values ($1, $2, $3, now())",
+            revision,
+            playbook.version,
+            orjson.dumps(self.documents).decode(),
+        )
+        return playbook
+
+    async def handle(self, handler: Handler, *events: Event) -> list[Event]:
+        """One transaction; returns what it said."""
+        async with self.database.transaction() as tx:
+            self.statements.clear()
+            tx.emit(*await handler(tx, events))
+            said = list(tx.events)
+        return said
+
+    async def run(self, work: Callable[[Transaction], Awaitable[Any]]) -> list[Event]:
+        """One transaction around `work`; returns what it said."""
+        async with self.database.transaction() as tx:
+            await work(tx)
+            return list(tx.events)
+
+    async def stop_the_clock(self, at: datetime | None = None) -> datetime:
+        """From now on it is `at`, by default the present moment, until `travel`."""
+        (row,) = await self.sql("select clock_timestamp()")
+        moment: datetime = at or row[0]
+        await self.sql(
+            "create or replace function relevo_now() returns timestamptz language sql volatile as"
+            f" $$ select '{moment.isoformat()}'::timestamptz + (select shift from clock_shift) $$"
+        )
+        return moment
+
+    async def sql(self, statement: str, *args: Any) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return list(await connection.fetch(statement, *args))
+        finally:
+            await connection.close()
+
+    async def travel(self, by: timedelta) -> None:
+        await self.sql("update clock_shift set shift = shift + $1", by)
+
+
+@pytest.fixture(scope="session")
+def playbook() -> Playbook:
+    return load(DOCUMENTS)
+
+
+@pytest.fixture(scope="session")
+def documents() -> dict[str, str]:
+    return dict(DOCUMENTS)
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., TouchpointRecorded]:
+    return touch
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated(postgres: str) -> AsyncIterator[str]:
+    """A migrated database to copy."""
+    async with fresh_database(postgres) as dsn:
+        await migrate_database(dsn, "scoring.migrations")
+        yield dsn
+
+
+@asynccontextmanager
+async def _opened(dsn: str) -> AsyncIterator[Kept]:
+    database = connect(dsn, uses_playbook=True)
+    kept = Kept(database, dsn)
+
+    @sqlalchemy_event.listens_for(database.engine.sync_engine, "before_cursor_execute")
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        kept.statements.append(statement)
+
+    try:
+        yield kept
+    finally:
+        await database.close()
+
+
+@pytest_asyncio.fixture
+async def kept_twice(postgres: str, migrated: str) -> AsyncIterator[tuple[Kept, Kept]]:
+    async with AsyncExitStack() as stack:
+        opened = []
+        for _ in range(2):
+            dsn = await stack.enter_async_context(fresh_database(postgres, template=migrated))
+            opened.append(await stack.enter_async_context(_opened(dsn)))
+            await opened[-1].publish()
+        yield opened[0], opened[1]
+
+
+@pytest_asyncio.fixture
+async def kept(postgres: str, migrated: str) -> AsyncIterator[Kept]:
+    """Scoring's tables, empty, with the test playbook published."""
+    async with fresh_database(postgres, template=migrated) as dsn, _opened(dsn) as opened:
+        await opened.publish()
+        yield opened

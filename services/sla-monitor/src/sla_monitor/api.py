@@ -1,0 +1,69 @@
+"""HTTP: which promises run, which were broken, what a policy comes to. Thin, no decisions."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from relevo.events.vocabulary import ClockKind
+from relevo.service import Actor, body, needs, of, respond
+from sla_monitor import lists, queries
+from sla_monitor.preview import Asked, Preview, preview
+from sla_monitor.shown import BreachList, ClockList, clock_shown
+from sla_monitor.watched import State
+
+clocks = APIRouter(prefix="/v1/clocks", tags=["clocks"])
+breaches = APIRouter(prefix="/v1/breaches", tags=["breaches"])
+
+Reader = Annotated[Actor, Depends(needs("read"))]
+Cursor = Annotated[int, Query(ge=0, le=2**63 - 1, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=500)]
+_ASKED = Asked.model_json_schema()
+
+
+@clocks.get("", summary="Clocks, newest last", responses={200: {"model": ClockList}})
+async def list_clocks(
+    request: Request,
+    actor: Reader,
+    lead_id: UUID | None = None,
+    state: State | Literal["open"] | None = None,
+    kind: ClockKind | None = None,
+    cursor: Cursor = 0,
+    limit: Limit = 100,
+) -> Response:
+    """A rep sees the clocks of own leads."""
+    async with of(request).transaction() as tx:
+        page = await lists.clocks(tx, lists.Wanted(lead_id, state, kind, actor.rep), cursor, limit)
+        agreement = await queries.agreement(tx, (watched for _, watched in page))
+        items = [clock_shown(watched, agreement, tx.now) for _, watched in page]
+    return respond({"items": items, "next": page[-1][0] if len(page) == limit else None})
+
+
+@clocks.post(
+    "/preview",
+    summary="Deadlines of a policy, with each interval that counts",
+    responses={200: {"model": Preview}},
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _ASKED}}}},
+)
+async def preview_clock(request: Request, actor: Reader) -> Response:
+    """Nothing is kept."""
+    asked = await body(request, Asked)
+    async with of(request).transaction() as tx:
+        agreement = await queries.agreement(tx, ())
+    return respond(preview(agreement, asked))
+
+
+@breaches.get("", summary="Breaches, newest last; those taken back are marked", responses={200: {"model": BreachList}})
+async def list_breaches(
+    request: Request,
+    actor: Reader,
+    lead_id: UUID | None = None,
+    kind: ClockKind | None = None,
+    cursor: Cursor = 0,
+    limit: Limit = 100,
+) -> Response:
+    """A rep sees the breaches of own time."""
+    async with of(request).transaction() as tx:
+        page = await lists.breaches(tx, lists.Wanted(lead_id, None, kind, actor.rep), cursor, limit)
+    return respond({"items": [breach for _, breach in page], "next": page[-1][0] if len(page) == limit else None})

@@ -1,0 +1,99 @@
+"""Rows and what they hold: clocks, trips, breaches to columns (arrays for `unnest`) and back."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from relevo.events import SlaBreached
+from sla_monitor.agreement import Owner
+from sla_monitor.clock import Clock, Standing
+from sla_monitor.trip import Trip
+from sla_monitor.watched import Watched, state_of
+
+CLOCK = {
+    "clock_id": "uuid", "lead_id": "uuid", "cycle": "int", "kind": "text", "policy": "text", "state": "text",
+    "version": "int", "rep": "text", "team": "text", "assignment_id": "uuid", "calendar": "text", "playbook": "text",
+    "started_at": "timestamptz", "due_at": "timestamptz", "next_due": "timestamptz", "closed_at": "timestamptz",
+    "late": "bool", "trace": "text", "problem": "text", "changed_at": "timestamptz", "body": "json",
+}  # fmt: skip
+STANDING = {
+    "lead_id": "uuid", "cycle": "int", "mql_at": "timestamptz", "team": "text", "rep": "text", "rep_calendar": "text",
+    "assignment_id": "uuid", "version": "int", "tries": "int", "manager": "bool", "contacted": "bool", "about": "json",
+}  # fmt: skip
+BREACH = {
+    "event_id": "uuid", "clock_id": "uuid", "lead_id": "uuid", "cycle": "int", "kind": "text", "policy": "text",
+    "assignment_id": "uuid", "version": "int", "rep": "text", "team": "text", "step": "int", "do": "text",
+    "target": "bool", "due_at": "timestamptz", "fired_at": "timestamptz", "lateness_seconds": "float",
+    "late_because": "text", "elapsed_seconds": "float",
+}  # fmt: skip
+
+_CLOCKS = TypeAdapter(Clock)
+
+Columns = tuple[list[Any], ...]
+
+
+def columns(rows: Iterable[tuple[Any, ...]]) -> Columns:
+    """Rows to one array per column."""
+    return tuple(map(list, zip(*rows, strict=True)))
+
+
+def of_clocks(clocks: Sequence[Watched]) -> Columns:
+    return columns(_clock_row(watched) for watched in clocks)
+
+
+def _clock_row(watched: Watched) -> tuple[Any, ...]:
+    clock = watched.clock
+    return (
+        clock.id, watched.lead_id, watched.cycle, clock.kind, clock.promise.policy, state_of(clock),
+        clock.standing.version, clock.standing.rep, watched.team, watched.assignment_id, watched.calendar,
+        watched.playbook, clock.started_at, watched.due_at, watched.next_due, clock.closed_at, watched.late,
+        watched.trace, watched.problem, watched.changed_at, _CLOCKS.dump_json(clock).decode(),
+    )  # fmt: skip
+
+
+def to_clock(row: Any) -> Watched:
+    """A clock out of a row with the columns of `CLOCK`."""
+    return Watched(
+        _CLOCKS.validate_json(row.body), row.lead_id, row.cycle, row.team, row.assignment_id, row.calendar,
+        row.playbook, row.due_at, row.next_due, row.late, row.trace, row.problem, row.changed_at,
+    )  # fmt: skip
+
+
+def of_trips(trips: Sequence[Trip]) -> Columns:
+    return columns(_trip_row(trip) for trip in trips)
+
+
+def _trip_row(trip: Trip) -> tuple[Any, ...]:
+    owner, standing = trip.owner, trip.standing
+    return (
+        trip.lead_id, trip.cycle, trip.mql_at, owner.team, owner.rep, owner.calendar, trip.assignment_id,
+        standing.version, standing.tries, standing.manager, standing.contacted, orjson.dumps(trip.about).decode(),
+    )  # fmt: skip
+
+
+def to_trip(row: Any, clocks: tuple[Watched, ...]) -> Trip:
+    """A trip out of a row with the columns of `STANDING`."""
+    return Trip(
+        row.lead_id,
+        row.cycle,
+        row.mql_at,
+        Owner(row.team, row.rep, row.rep_calendar),
+        orjson.loads(row.about),
+        row.assignment_id,
+        Standing(row.version, row.rep, row.tries, row.manager, row.contacted),
+        clocks,
+    )
+
+
+def of_breaches(breaches: Sequence[tuple[SlaBreached, bool]]) -> Columns:
+    """Each with whether its target passed there."""
+    return columns(
+        (
+            each.id, each.clock_id, each.lead_id, each.cycle, each.kind, each.policy, each.assignment_id, each.version,
+            each.rep, each.team, each.step, each.do, target, each.due_at, each.fired_at, each.lateness_seconds,
+            each.late_because, each.elapsed_seconds,
+        )
+        for each, target in breaches
+    )  # fmt: skip

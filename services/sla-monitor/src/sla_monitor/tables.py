@@ -1,0 +1,109 @@
+"""sla-monitor's tables: leads to lock, how each trip stands, every clock with its deadlines, every breach."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSON
+
+metadata = MetaData()
+_time = DateTime(timezone=True)
+_bytes = Text(collation="C")  # a version: no language sorts it
+
+lead = Table(
+    "lead",
+    metadata,
+    Column("lead_id", Uuid, primary_key=True),
+    Column("erased_at", _time, comment="The tombstone: nothing is promised to this lead any more."),
+    comment="The row that whoever says something of a lead has locked, so that its events commit in order.",
+)
+
+standing = Table(
+    "standing",
+    metadata,
+    Column("lead_id", Uuid, primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("mql_at", _time, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("rep", Text, comment="Null while it waits."),
+    Column("rep_calendar", Text, comment="As handoff named it."),
+    Column("assignment_id", Uuid),
+    Column("version", Integer, nullable=False, comment="Of the assignment; 0 until somebody gets it."),
+    Column("tries", Integer, nullable=False, comment="How often a step took it from a rep."),
+    Column("manager", Boolean, nullable=False),
+    Column("contacted", Boolean, nullable=False),
+    Column("about", JSON, nullable=False, comment="What policies may ask of the lead, by variable; personal data."),
+    comment="One lead's trip through sales: how it stands.",
+)
+
+clock = Table(
+    "clock",
+    metadata,
+    Column("clock_id", Uuid, primary_key=True),
+    Column("seq", BigInteger, Identity(always=True), unique=True, comment="The order of lists."),
+    Column("lead_id", Uuid, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("state", Text, nullable=False, comment="running, paused, breached (and still running), met, ended."),
+    Column("version", Integer, nullable=False, comment="Of the assignment; 0 while nobody has had it."),
+    Column("rep", Text),
+    Column("team", Text, nullable=False),
+    Column("assignment_id", Uuid),
+    Column("calendar", Text, nullable=False, comment="Whose hours count, in the playbook of `playbook`."),
+    Column("playbook", _bytes, nullable=False, comment="Version it runs under."),
+    Column("started_at", _time, nullable=False),
+    Column("due_at", _time, comment="Of the target, as told last."),
+    Column("next_due", _time, comment="When its next step is due; null where nothing comes by itself."),
+    Column("closed_at", _time),
+    Column("late", Boolean),
+    Column("trace", Text),
+    Column("problem", Text, comment="Why its times cannot be reckoned."),
+    Column("changed_at", _time, nullable=False, comment="When something was last heard of it."),
+    Column("body", JSON, nullable=False, comment="The clock whole, as `clock.py` knows it."),
+    Index("clock_due", "next_due", "clock_id", postgresql_where=text("next_due is not null")),
+    Index("clock_of_lead", "lead_id", "cycle"),
+    Index("clock_of_rep", "rep", "seq"),
+    Index("clock_open", "playbook", postgresql_where=text("state in ('running', 'paused', 'breached')")),
+    comment="Every promise made to a lead, with its deadlines.",
+)
+
+breach = Table(
+    "breach",
+    metadata,
+    Column("event_id", Uuid, primary_key=True, comment="Of its sla.breached."),
+    Column("seq", BigInteger, Identity(always=True), unique=True, comment="The order of lists."),
+    Column("clock_id", Uuid, nullable=False),
+    Column("lead_id", Uuid, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("assignment_id", Uuid),
+    Column("version", Integer),
+    Column("rep", Text, comment="The owner of that time."),
+    Column("team", Text),
+    Column("step", Integer, nullable=False),
+    Column("do", Text),
+    Column("target", Boolean, nullable=False, comment="Whether the target passed here; else it is a step after that."),
+    Column("due_at", _time, nullable=False),
+    Column("fired_at", _time, nullable=False),
+    Column("lateness_seconds", Float, nullable=False),
+    Column("late_because", Text),
+    Column("elapsed_seconds", Float, nullable=False),
+    Column("corrected_at", _time, comment="Taken back: an act from before the deadline came to be known."),
+    Column("acted_at", _time),
+    Index("breach_of_lead", "lead_id"),
+    Index("breach_of_rep", "rep", "seq"),
+    comment="Every sla.breached that was said; one that was taken back stays, marked.",
+)

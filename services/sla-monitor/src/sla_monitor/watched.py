@@ -1,0 +1,67 @@
+"""PURE: a clock with what belongs to it: whose lead, which hours, when it is looked at next, what can't be reckoned."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from relevo.calendar import Calendar, NeverOpens
+from sla_monitor.clock import Clock, Step, pending, steps
+
+State = Literal["running", "paused", "breached", "met", "ended"]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One row of the table `clock`."""
+
+    clock: Clock
+    lead_id: UUID
+    cycle: int
+    team: str
+    assignment_id: UUID | None
+    calendar: str  # its id, in the playbook of this version
+    playbook: str
+    due_at: datetime | None = None  # of the target, as told last
+    next_due: datetime | None = None  # None: nothing is to come by itself
+    late: bool | None = None  # met after the target
+    trace: str | None = None  # of what began it
+    problem: str | None = None  # why its times can't be reckoned
+    changed_at: datetime | None = None  # when something was last heard of it
+
+
+def state_of(clock: Clock) -> State:
+    """As people see it: measuring goes on after a breach, so a breached clock still runs."""
+    if clock.state != "running":
+        return clock.state
+    if any(fired.key == "target" for fired in clock.fired):
+        return "breached"
+    return "paused" if is_paused(clock) else "running"
+
+
+def is_paused(clock: Clock) -> bool:
+    return bool(clock.pauses) and clock.pauses[-1].end is None
+
+
+def timed(watched: Watched, cal: Calendar | None) -> Watched:
+    """`watched` with its deadlines worked out anew. Where they can't be, it says why, and fires nothing."""
+    if watched.clock.state != "running":
+        return replace(watched, next_due=None, problem=None)
+    if cal is None:
+        unknown = f"the playbook knows no calendar {watched.calendar!r}: add it, or mend the policy"
+        return replace(watched, next_due=None, problem=unknown)
+    try:
+        found = steps(watched.clock, cal)
+    except NeverOpens as error:
+        return replace(watched, next_due=None, problem=f"calendar {watched.calendar!r}: {error}")
+    done = {fired.key for fired in watched.clock.fired}
+    coming = [step.due_at for step in found if step.key not in done and step.due_at is not None]
+    target = next(step.due_at for step in found if step.key == "target")
+    return replace(watched, due_at=target or watched.due_at, next_due=min(coming, default=None), problem=None)
+
+
+def next_step(watched: Watched, cal: Calendar | None) -> Step | None:
+    """What comes next if nothing happens; None while it is paused, or where nothing is to come."""
+    if cal is None or watched.next_due is None:
+        return None
+    return next((step for step in pending(watched.clock, cal) if step.due_at == watched.next_due), None)

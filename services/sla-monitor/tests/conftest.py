@@ -1,0 +1,297 @@
+"""What sla-monitor's tests share: a playbook small enough to reckon with by hand, a lead's story, a real database."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+import pytest_asyncio
+from sqlalchemy import event as sqlalchemy_event
+
+from relevo.events import (
+    Event,
+    LeadAccepted,
+    LeadAssigned,
+    LeadContacted,
+    LeadDisqualified,
+    LeadErased,
+    LeadPaused,
+    LeadRecycled,
+    LeadRejected,
+    LeadResumed,
+    LeadWaiting,
+    OpportunityLost,
+    OpportunityOpened,
+    OpportunityWon,
+    PlaybookStamp,
+)
+from relevo.events.assignments import Rep
+from relevo.events.leads import Contact, Score, Snapshot
+from relevo.playbook import Playbook, load
+from relevo.stream import Database, Handler, Transaction, connect
+from relevo.testing.databases import fresh_database
+from relevo.testing.services import migrate_database
+from sla_monitor.firing import fire_due
+
+MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
+STAMP = PlaybookStamp(revision=1, version="0" * 16)
+
+# ana keeps the office's hours, bea comes in the mornings, dora's team never closes. Hours are UTC's.
+DOCUMENTS = {
+    "company.yaml": "name: Test\nzone: UTC\ncurrency: EUR\n",
+    "personas.yaml": """
+personas:
+  - id: operations
+    name: Operations
+    criteria: [{id: size, name: 50 employees, when: "company.employees >= 50", points: 60}]
+    thresholds: {A: 50, B: 20}
+""",
+    "scoring.yaml": """
+signals: [{id: form, name: Form, on: form_submitted, points: 60, half_life: 10d, cap: 60}]
+levels: {1: 40, 2: 10}
+qualification: {cells: [A1], hand_raises: [{id: demo, name: Asks for a demo, on: form_submitted}]}
+exclusions: []
+""",
+    "routing.yaml": """
+teams:
+  - id: north
+    name: North
+    manager: {id: boss, name: Boss, email: boss@us.example}
+    calendar: office
+    reps:
+      - {id: ana, name: Ana, email: ana@us.example}
+      - {id: bea, name: Bea, email: bea@us.example, calendar: mornings}
+  - id: south
+    name: South
+    manager: {id: boss, name: Boss, email: boss@us.example}
+    calendar: open
+    reps: [{id: dora, name: Dora, email: dora@us.example}, {id: emil, name: Emil, email: emil@us.example}]
+rules:
+  - {id: all, name: Everybody, when: "true", team: north}
+""",
+    "sla.yaml": """
+calendars:
+  - id: office
+    zone: UTC
+    hours: {mon: ["09:00-17:00"], tue: ["09:00-17:00"], wed: ["09:00-17:00"], thu: ["09:00-17:00"], fri: ["09:00-17:00"]}
+  - id: mornings
+    zone: UTC
+    hours: {mon: ["09:00-11:00"], tue: ["09:00-11:00"], wed: ["09:00-11:00"], thu: ["09:00-11:00"], fri: ["09:00-11:00"]}
+  - id: open
+    zone: UTC
+    hours: {mon: ["00:00-24:00"], tue: ["00:00-24:00"], wed: ["00:00-24:00"], thu: ["00:00-24:00"],
+            fri: ["00:00-24:00"], sat: ["00:00-24:00"], sun: ["00:00-24:00"]}
+policies:
+  - id: waiting
+    clock: wait
+    when: "true"
+    target: 2h
+    calendar: team
+    ladder: [{at: 50%, do: warn_manager}, {at: 100%, do: fallback}]
+  - id: demo
+    clock: answer
+    when: "mql.hand_raise"
+    target: 1h
+    calendar: always
+    ladder: [{at: 100%, do: reassign}]
+  - id: answer
+    clock: answer
+    when: "true"
+    target: 4h
+    calendar: rep
+    ladder: [{at: 50%, do: warn_rep}, {at: 75%, do: warn_manager}, {at: 100%, do: reassign}]
+  - id: contact
+    clock: first_contact
+    when: "true"
+    target: 8h
+    calendar: rep
+    ladder: [{at: 75%, do: warn_rep}, {at: 100%, do: warn_manager}]
+""",
+    "goals.yaml": "goals: []\n",
+}
+
+
+def at(hour: float, day: int = 0) -> datetime:
+    """An hour of Monday 1 June 2026, or of a later day."""
+    return MONDAY + timedelta(days=day, hours=hour)
+
+
+@dataclass
+class Lead:
+    """A lead, in handoff's words. Each event says when; the owner is whoever was assigned last."""
+
+    mql_at: datetime = field(default_factory=lambda: at(10))
+    cycle: int = 1
+    trigger: str = "A1"
+    employees: int = 80
+    lead_id: UUID = field(default_factory=uuid4)
+    assignment_id: UUID = field(default_factory=uuid4)
+    version: int = 0
+    rep: str = ""
+
+    def assigned(self, when: datetime, rep: str = "ana", team: str = "north", by: str = "system", **more: Any) -> Event:
+        self.version, self.rep = self.version + 1, rep
+        return LeadAssigned(
+            **self._decided(when, by), assignment_id=self.assignment_id, version=self.version, team=team,
+            rep=Rep(id=rep, name=rep.title(), calendar=more.pop("calendar", "office"), zone="UTC"), rule="all",
+            decision_id=uuid4(), priority=0, mql_at=self.mql_at, because="qualified", **self._about(), **more,
+        )  # fmt: skip
+
+    def waiting(self, when: datetime, team: str = "north", by: str = "system") -> Event:
+        return LeadWaiting(
+            **self._decided(when, by), team=team, rule="all", priority=0, position=1, failed=(), mql_at=self.mql_at,
+            **self._about(),
+        )  # fmt: skip
+
+    def accepted(self, when: datetime, **more: Any) -> Event:
+        return LeadAccepted(**self._owned(when, **more), channel="api")
+
+    def rejected(self, when: datetime, consequence: str = "recycle", **more: Any) -> Event:
+        return LeadRejected(**self._owned(when, **more), channel="api", reason="other", consequence=consequence)
+
+    def contacted(self, when: datetime, **more: Any) -> Event:
+        return LeadContacted(**self._owned(when, **more), channel="api")
+
+    def paused(self, when: datetime) -> Event:
+        return LeadPaused(**self._owned(when), reason="on holiday")
+
+    def resumed(self, when: datetime) -> Event:
+        return LeadResumed(**self._owned(when), reason="back")
+
+    def opportunity(self, when: datetime) -> Event:
+        return OpportunityOpened(**self._owned(when), opportunity_id="o")
+
+    def won(self, when: datetime) -> Event:
+        return OpportunityWon(**self._owned(when), opportunity_id="o")
+
+    def lost(self, when: datetime) -> Event:
+        return OpportunityLost(**self._owned(when), opportunity_id="o")
+
+    def recycled(self, when: datetime) -> Event:
+        return LeadRecycled(**self._decided(when), from_stage="sql", reason="other")
+
+    def disqualified(self, when: datetime) -> Event:
+        return LeadDisqualified(**self._decided(when), from_stage="sql", reason="wrong_size")
+
+    def erased(self, when: datetime) -> Event:
+        return LeadErased(at=when, by="user:admin", lead_id=self.lead_id, subject_ids=(), received_before=when)
+
+    def _decided(self, when: datetime, by: str = "system") -> dict[str, Any]:
+        trace = f"00-{self.lead_id.hex}-00f067aa0ba902b7-01"
+        return {
+            "at": when, "by": by, "lead_id": self.lead_id, "cycle": self.cycle, "playbook": STAMP, "trace": trace,
+        }  # fmt: skip
+
+    def _owned(self, when: datetime, *, version: int | None = None, rep: str | None = None) -> dict[str, Any]:
+        who = {"version": version or self.version, "rep": rep or self.rep}
+        return self._decided(when, f"rep:{who['rep']}") | {"assignment_id": self.assignment_id} | who
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "score": Score(persona="operations", grade="A", level=1, fit=60, engagement=60),
+            "trigger": self.trigger,
+            "snapshot": Snapshot(
+                contact=Contact(email="olga@acme.example"), attributes={"company.employees": self.employees}
+            ),
+        }
+
+
+@dataclass
+class Kept:
+    """sla-monitor's database: handlers run in its transactions, what they say is collected."""
+
+    database: Database
+    dsn: str
+    documents: dict[str, str] = field(default_factory=lambda: dict(DOCUMENTS))
+    statements: list[str] = field(default_factory=list)
+    revision: int = 0
+
+    async def publish(self, **changed: str) -> Playbook:
+        """The next playbook, with these documents changed: `sla="…"`."""
+        self.documents |= {f"{name}.yaml": text for name, text in changed.items()}
+        self.revision += 1
+        playbook = load(self.documents)
+        await self.sql(
+            "insert into playbook (revision, version, documents, at) values ($1, $2, $3, now())",
+            self.revision, playbook.version, orjson.dumps(self.documents).decode(),
+        )  # fmt: skip
+        return playbook
+
+    async def handle(self, handler: Handler, *events: Event) -> list[Any]:
+        """One transaction; returns what it said."""
+        async with self.database.transaction() as tx:
+            self.statements.clear()
+            tx.emit(*await handler(tx, events))
+            return list(tx.events)
+
+    async def run(self, work: Callable[[Transaction], Awaitable[Any]]) -> list[Any]:
+        """One transaction around `work`; returns what it said."""
+        async with self.database.transaction() as tx:
+            self.statements.clear()
+            await work(tx)
+            return list(tx.events)
+
+    async def fire(self, *leads: Lead, until: datetime | None = None) -> list[Any]:
+        """What is due by now of these leads, fired; returns what was said."""
+        ids = [lead.lead_id for lead in leads]
+        return await self.run(lambda tx: fire_due(tx, ids, until or tx.now, lambda of, step: None))
+
+    async def it_is(self, moment: datetime) -> None:
+        """From now on the clock stands there, until it is set again."""
+        await self.sql(
+            "create or replace function relevo_now() returns timestamptz language sql volatile as"
+            f" $$ select '{moment.isoformat()}'::timestamptz + (select shift from clock_shift) $$"
+        )
+
+    async def sql(self, statement: str, *args: Any) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return list(await connection.fetch(statement, *args))
+        finally:
+            await connection.close()
+
+    async def clocks(self, lead: Lead) -> dict[str, tuple[str, datetime | None]]:
+        """Of each clock: how it stands and when its target is due; of several of one kind, the newest."""
+        rows = await self.sql("select kind, state, due_at from clock where lead_id = $1 order by seq", lead.lead_id)
+        return {row["kind"]: (row["state"], row["due_at"]) for row in rows}
+
+
+def told(events: Sequence[Any]) -> list[tuple[str, str]]:
+    """(what, of which clock), in order."""
+    return [(event.type.removeprefix("sla.").removesuffix(".v1"), event.kind) for event in events]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated(postgres: str) -> AsyncIterator[str]:
+    """A migrated database to copy."""
+    async with fresh_database(postgres) as dsn:
+        await migrate_database(dsn, "sla_monitor.migrations")
+        yield dsn
+
+
+@asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[Kept]:
+    database = connect(dsn, uses_playbook=True)
+    kept = Kept(database, dsn)
+
+    @sqlalchemy_event.listens_for(database.engine.sync_engine, "before_cursor_execute")
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        kept.statements.append(statement)
+
+    try:
+        yield kept
+    finally:
+        await database.close()
+
+
+@pytest_asyncio.fixture
+async def kept(postgres: str, migrated: str) -> AsyncIterator[Kept]:
+    """sla-monitor's tables, empty, with the test playbook published, on Monday at ten."""
+    async with fresh_database(postgres, template=migrated) as dsn, opened(dsn) as found:
+        await found.publish()
+        await found.it_is(at(10))
+        yield found

@@ -1,0 +1,1 @@
+"""Every figure beside its baseline of the same run: `make bench`."""

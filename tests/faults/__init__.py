@@ -1,0 +1,1 @@
+"""Kills under load, with a checked history."""
