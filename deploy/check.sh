@@ -16,7 +16,7 @@ step 'ruff'
 $bin/ruff check -q .
 $bin/ruff format -q --check .
 step 'mypy --strict'
-$bin/mypy shared/src services/*/src deploy/local/src
+$bin/mypy shared/src services/*/src deploy/local/src tests
 step 'import-linter'
 $bin/lint-imports
 step 'contracts'

@@ -10,14 +10,14 @@ from tests.contracts.__main__ import ROOT
 from tests.contracts.compatible import breaks
 from tests.contracts.generate import schema
 
-from relevo.events import EVENTS, LeadAssigned
+from relevo.events import EVENTS, Event, LeadAssigned
 from relevo.events.cloudevents import decode
 
 Schema = dict[str, Any]
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: event.type)
-def test_golden_samples_are_read_by_this_code_and_fit_their_schema(event: type) -> None:
+def test_golden_samples_are_read_by_this_code_and_fit_their_schema(event: type[Event]) -> None:
     sample = json.loads((ROOT / f"contracts/events/{event.type}.sample.json").read_text())
     jsonschema.Draft202012Validator(schema(event)).validate(sample["value"])
     headers = [(name, value.encode()) for name, value in sample["headers"].items()]

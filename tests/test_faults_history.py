@@ -1,6 +1,7 @@
 """The history checker sees each broken promise, and nothing in a history without one."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.faults.history import End, History, check, first_occurrences
@@ -36,7 +37,7 @@ def test_a_kept_history_has_no_problems() -> None:
         ({"applied": {"leads": {"a": ["1", "2", "2"]}}}, "applied twice"),
     ],
 )
-def test_each_broken_promise_is_named(broken: dict[str, object], named: str) -> None:
+def test_each_broken_promise_is_named(broken: dict[str, Any], named: str) -> None:
     problems = check(HISTORY, replace(GOOD, **broken))
     assert any(named in problem for problem in problems), problems
 

@@ -32,7 +32,7 @@ def demo_request(**more: Any) -> dict[str, Any]:
 
 def assigned_to(mail: str) -> Any:
     def wanted(each: Any) -> bool:
-        return each.type == "lead.assigned" and each.data["snapshot"]["contact"].get("email") == mail
+        return bool(each.type == "lead.assigned" and each.data["snapshot"]["contact"].get("email") == mail)
 
     return wanted
 
@@ -68,9 +68,9 @@ async def test_from_a_form_to_a_signed_webhook_and_an_answer(people: Journey) ->
     timeline = await people.eventually(
         "CONSOLE",
         f"/v1/leads/{assignment['lead_id']}/timeline",
-        lambda found: {"lead.accepted.v1", "sla.met.v1"} <= {event["type"] for event in found["events"]},
+        lambda found: {"lead.accepted.v1", "sla.met.v1"} <= {event["type"] for event in found["items"]},
     )
-    told = [event["type"] for event in timeline["events"]]
+    told = [event["type"] for event in timeline["items"]]
     for kind in (
         "touchpoint.recorded.v1",
         "lead.identified.v1",
@@ -88,9 +88,9 @@ async def test_a_retry_is_the_same_touchpoint(people: Journey) -> None:
     (webhook,) = await people.receiver.until(assigned_to(form["email"]))
     await people.touch(**form)
     history = await people.eventually(
-        "CONSOLE", f"/v1/leads/{webhook.data['lead_id']}/timeline", lambda found: len(found["events"]) >= 4
+        "CONSOLE", f"/v1/leads/{webhook.data['lead_id']}/timeline", lambda found: len(found["items"]) >= 4
     )
-    assert [e["type"] for e in history["events"]].count("touchpoint.recorded.v1") == 1
+    assert [e["type"] for e in history["items"]].count("touchpoint.recorded.v1") == 1
 
 
 async def test_silence_is_warned_of_then_breached_and_reassigned(people: Journey) -> None:

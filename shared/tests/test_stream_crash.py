@@ -50,14 +50,14 @@ async def test_a_relay_killed_at_every_await(stage: Stage, echoes: Echoes) -> No
 
 
 async def test_a_chunk_with_poison_killed_at_every_await(ledger: Ledger) -> None:
-    batch = records(600)
+    batch = records(300)
     start, end = 0, 0
 
     async def before() -> None:
         nonlocal start, end
         await work()  # what the life before left
-        start, end = end, end + 6
-        ledger.poison.add(end - 3)
+        start, end = end, end + 3
+        ledger.poison.add(end - 2)
 
     async def work() -> None:
         if start < end:
@@ -65,7 +65,7 @@ async def test_a_chunk_with_poison_killed_at_every_await(ledger: Ledger) -> None
             await apply(ledger.database, index([ledger.handler]), batch[start:end], limit)
 
     lives = await killed_at_every_await(work, before=before)
-    assert lives > 40
+    assert lives > 30
     assert await ledger.numbers() == [n for n in range(end) if n not in ledger.poison]
     assert [letter.offset for letter in await listed(ledger.database)] == sorted(ledger.poison)
     assert len(await ledger.rows("select 1 from outbox")) == end - len(ledger.poison)
@@ -74,34 +74,34 @@ async def test_a_chunk_with_poison_killed_at_every_await(ledger: Ledger) -> None
 async def test_a_consumer_killed_at_every_await(kafka: str, postgres: str) -> None:
     lanes = 8  # side by side, since every life waits for its group
 
-    async def lane(number: int) -> int:
-        async with fresh_database(postgres) as dsn, open_stage(kafka, dsn) as stage:
+    async def lane(stage: Stage, first: int) -> int:
+        consumer = stage.consumer()
+        watching = asyncio.create_task(asyncio.sleep(0))
+
+        async def before() -> None:
+            nonlocal consumer, watching
+            watching.cancel()
+            await stage.publish(6)
             consumer = stage.consumer()
+            watching = asyncio.create_task(watch(consumer))
 
-            async def before() -> None:
-                nonlocal consumer
-                await stage.publish(6)
-                consumer = stage.consumer()
+        async def watch(watched: Consumer) -> None:
+            await stage.until_effects(stage.published)
+            watched.stop()
 
-            async def work() -> None:
-                running = asyncio.create_task(consumer.run())
-                try:
-                    while len(await stage.effects()) < stage.published and not running.done():
-                        await asyncio.sleep(0.01)
-                    consumer.stop()
-                    await running
-                finally:
-                    running.cancel()
+        lives = await killed_at_every_await(
+            lambda: consumer.run(), before=before, counts=lambda: consumer.joined.is_set(), first=first, step=lanes
+        )
+        stage.check_effects(await stage.effects(), range(stage.published))
+        return lives
 
-            lives = await killed_at_every_await(
-                work, before=before, counts=lambda: consumer.joined.is_set(), first=number, step=lanes
-            )
-            stage.check_effects(await stage.effects(), range(stage.published))
-            return lives
-
-    lives = await asyncio.gather(*(lane(number) for number in range(1, lanes + 1)))
-    print(lives)
-    assert sum(lives) > 25
+    async with AsyncExitStack() as stack:
+        stages = []
+        for _ in range(lanes):
+            dsn = await stack.enter_async_context(fresh_database(postgres))
+            stages.append(await stack.enter_async_context(open_stage(kafka, dsn)))
+        lives = await asyncio.gather(*(lane(stage, 1 + number) for number, stage in enumerate(stages)))
+    assert sum(lives) > 25, lives
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -99,4 +99,9 @@ async def note(pool: asyncpg.Pool, table: str, lead: dict[str, Any], value: byte
 
 if __name__ == "__main__":
     role, port, target = sys.argv[1:]
-    asyncio.run({"first": lambda: first(int(port)), "second": second, "third": lambda: third(target)}[role]())
+    if role == "first":
+        asyncio.run(first(int(port)))
+    elif role == "second":
+        asyncio.run(second())
+    else:
+        asyncio.run(third(target))

@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
-from relevo.testing.samples import sample
 
 from relevo.events import EVENTS, TOPICS, Event
 from relevo.events.cloudevents import encode
 from relevo.service import Service
+from relevo.testing.samples import sample
 
 SERVICES = ("ingest", "scoring", "handoff", "sla_monitor", "console")
 
@@ -38,7 +38,7 @@ def text(value: Any) -> str:
 def schema(event: type[Event]) -> dict[str, Any]:
     """JSON Schema (2020-12) of an event's JSON value; `id` and `trace` travel in headers and are not in it."""
     _, found = models_json_schema([(event, "validation")], by_alias=True, ref_template="#/$defs/{model}")
-    definitions = found["$defs"]
+    definitions: dict[str, dict[str, Any]] = found["$defs"]
     whole = definitions.pop(event.__name__)
     for header in ("id", "trace"):
         whole["properties"].pop(header)

@@ -288,7 +288,11 @@ class Target:
                 await writer.drain()
                 await asyncio.sleep(0.05)
         status, more = what if isinstance(what, tuple) else (what, {})
-        lines = [f"HTTP/1.1 {status} Whatever", "content-length: 0", *(f"{name}: {value}" for name, value in more.items())]
+        lines = [
+            f"HTTP/1.1 {status} Whatever",
+            "content-length: 0",
+            *(f"{name}: {value}" for name, value in more.items()),
+        ]
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n")
         await writer.drain()
         return True

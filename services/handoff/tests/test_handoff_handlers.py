@@ -95,7 +95,9 @@ async def test_a_batch_is_as_fair_as_one_by_one_in_a_fixed_number_of_statements(
     assert alone <= 11  # moment and playbook, leads, known, teams, state, then five that keep it, and the outbox
     assert Counter(event.rep.id for event in said) == {"ana": 30, "bea": 30, "carl": 30}
     counters = await kept.sql("select rep, assigned, round(target::numeric, 6) as target from counter")
-    assert {row["rep"]: (row["assigned"], row["target"]) for row in counters} == dict.fromkeys(("ana", "bea", "carl"), (30, 30))
+    assert {row["rep"]: (row["assigned"], row["target"]) for row in counters} == dict.fromkeys(
+        ("ana", "bea", "carl"), (30, 30)
+    )
     assert await load(kept) == {"ana": 30, "bea": 30, "carl": 30}
 
 
@@ -208,7 +210,9 @@ async def test_warnings_go_to_the_rep_or_to_the_manager_and_nowhere_else(kept: A
         await kept.endpoint(f"https://{who}.example/hook", rep=who, types=["sla.warned", "sla.breached"])
     steps = [step(SlaWarned, first, "warn_rep"), step(SlaBreached, first, "warn_manager")]
     assert await kept.handle(take_steps, *steps) == []
-    rows = await kept.sql("select e.target_id, type, body from delivery join endpoint e using (endpoint_id) order by seq")
+    rows = await kept.sql(
+        "select e.target_id, type, body from delivery join endpoint e using (endpoint_id) order by seq"
+    )
     assert [(row["target_id"], row["type"]) for row in rows] == [
         (first.rep.id, "sla.warned"),
         ("boss", "sla.breached"),
@@ -266,7 +270,7 @@ async def test_a_new_playbook_moves_a_waiting_lead_to_another_team(kept: Any, mq
     await kept.stop_the_clock(datetime.fromisoformat("2026-03-02T20:00:00Z"))
     (waits,) = await kept.handle(assign_leads, mql())
     assert waits.team == "north"
-    await kept.publish(2, routing=kept.documents["routing.yaml"].replace("\"true\", team: north", "\"true\", team: south"))
+    await kept.publish(2, routing=kept.documents["routing.yaml"].replace('"true", team: north', '"true", team: south'))
 
     async def drain(tx: Any) -> list[Any]:
         await drain_some(tx, ["north"], 0)
@@ -278,8 +282,10 @@ async def test_a_new_playbook_moves_a_waiting_lead_to_another_team(kept: Any, mq
 
 async def test_counters_survive_weights_membership_and_publications(kept: Any, mql: Mql) -> None:
     await kept.handle(assign_leads, *(mql() for _ in range(30)))
-    heavier = kept.documents["routing.yaml"].replace("name: Carl,", "name: Carl, weight: 4,").replace(
-        "      - {id: bea, name: Bea, email: bea@us.example, capacity: 100, languages: [es]}\n", ""
+    heavier = (
+        kept.documents["routing.yaml"]
+        .replace("name: Carl,", "name: Carl, weight: 4,")
+        .replace("      - {id: bea, name: Bea, email: bea@us.example, capacity: 100, languages: [es]}\n", "")
     )
     await kept.publish(2, routing=heavier)
     said = await kept.handle(assign_leads, *(mql() for _ in range(50)))

@@ -81,7 +81,11 @@ rules:
         }
     )
     who = lead(strict, lead__language="es", lead__country="ES", owners=frozenset({"before"}))
-    state = {"away": RepState(away=True, away_until=T0 + HOUR), "full": RepState(open_leads=5), "window": RepState(taken=3)}
+    state = {
+        "away": RepState(away=True, away_until=T0 + HOUR),
+        "full": RepState(open_leads=5),
+        "window": RepState(taken=3),
+    }
     found = decide(strict, who, **state)
     assert found.rep == "fine"
     assert failed(found) == {
@@ -134,7 +138,9 @@ def test_largest_shortfall_then_weight_then_wait_then_a_stable_hash(
 ) -> None:
     behind = decide(playbook, lead(playbook), ana=RepState(3, 3.0), bea=RepState(2, 2.5), carl=RepState(3, 2.5))
     assert behind.rep == "bea"
-    heavy = load(documents | {"routing.yaml": documents["routing.yaml"].replace("name: Carl,", "name: Carl, weight: 2,")})
+    heavy = load(
+        documents | {"routing.yaml": documents["routing.yaml"].replace("name: Carl,", "name: Carl, weight: 2,")}
+    )
     level = {"ana": RepState(1, 0.75), "bea": RepState(1, 0.75), "carl": RepState(1, 0.5)}
     assert decide(heavy, lead(heavy), **level).rep == "carl"
     waited = {name: RepState(1, 1.0, T0 - hours * HOUR) for name, hours in (("ana", 1), ("bea", 3), ("carl", 2))}
@@ -217,11 +223,11 @@ def test_with_equal_weights_nobody_is_ever_a_whole_lead_off(documents: dict[str,
         assert sum(rep.assigned for rep in state.values()) == number + 1
 
 
-@given(weights=st.lists(st.sampled_from([0.25, 0.5, 1, 2, 7, 50, 100]), min_size=2, max_size=12), leads=st.integers(1, 200))
+@given(
+    weights=st.lists(st.sampled_from([0.25, 0.5, 1, 2, 7, 50, 100]), min_size=2, max_size=12), leads=st.integers(1, 200)
+)
 @settings(max_examples=25, deadline=None)
-def test_with_any_weights_nobody_is_two_leads_off(
-    documents: dict[str, str], weights: list[float], leads: int
-) -> None:
+def test_with_any_weights_nobody_is_two_leads_off(documents: dict[str, str], weights: list[float], leads: int) -> None:
     playbook, state = team_of(documents, weights), {}
     for number in range(leads):
         state, _ = give(playbook, state, number)

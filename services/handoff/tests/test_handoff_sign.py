@@ -51,7 +51,9 @@ def test_prefix_and_padding_do_not_matter() -> None:
     assert secret_key(padded) == secret_key(padded.removeprefix("whsec_").rstrip("=")) == b"k" * 25
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "whsec_%%%", "whsec_" + b64encode(b"x" * 65).decode()])
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "whsec_c2hvcnQ=", "whsec_%%%", "whsec_" + b64encode(b"x" * 65).decode()]
+)
 def test_what_is_no_secret_is_refused_and_never_shown(secret: str) -> None:
     with pytest.raises(ValueError) as refused:
         secret_key(secret)

@@ -50,6 +50,10 @@ class Ingest:
     client: httpx.AsyncClient
     secret: bytes = SECRET.encode()
 
+    @staticmethod
+    def source(name: str) -> dict[str, Any]:
+        return source(name)
+
     async def post(self, path: str, key: str | None = "crm", **how: Any) -> httpx.Response:
         headers = {**({"authorization": f"Bearer {key_of(key)}"} if key else {}), **how.pop("headers", {})}
         return await self.client.post(f"{self.url}{path}", headers=headers, **how)
@@ -124,6 +128,8 @@ SOURCES = [
     source("site", "form", "public", origins=["https://www.example.com"], country="ES"),
     source("app", "segment"),
     source("pages", "segment", "public"),
+    source("shop", "form", "public", thanks="https://www.example.com/gracias"),
+    source("slow", rate={"per_second": 0.01, "burst": 2}),
 ]
 
 

@@ -163,8 +163,7 @@ class Kept:
         async with self.database.transaction() as tx:
             self.statements.clear()
             tx.emit(*await handler(tx, events))
-            said = list(tx.events)
-        return said
+            return list(tx.events)
 
     async def run(self, work: Callable[[Transaction], Awaitable[Any]]) -> list[Event]:
         """One transaction around `work`; returns what it said."""

@@ -42,7 +42,7 @@ async def test_a_visitor_becomes_known_and_is_qualified_with_everything_a_reader
     now = datetime.now(make().occurred_at.tzinfo)
     views = [make(at=now - DAY, path="/prices", campaign={"name": "spring"}, trace="00-a"), make(at=now)]
     said = await kept.handle(score_touchpoints, *views)
-    assert [type(event) for event in said] == [LeadIdentified, LeadScored]
+    assert [event.type for event in said] == ["lead.identified.v1", "lead.scored.v1"]
     lead_id = said[0].lead_id
     assert said[0].subject_kind == "anonymous"
     assert said[0].trace == "00-a"
@@ -152,7 +152,7 @@ async def outcome(kept: Any, batches: Sequence[Sequence[TouchpointRecorded]]) ->
     def name(lead_id: Any) -> Any:
         return names.setdefault(lead_id, len(names)) if lead_id is not None else None
 
-    plain = []
+    plain: list[tuple[Any, ...]] = []
     for event in said:
         match event:
             case LeadIdentified():

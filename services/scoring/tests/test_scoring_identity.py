@@ -1,4 +1,4 @@
-"""Whose touchpoint it is: visitors become known, shared devices and offices tie nothing, nobody known is ever merged."""
+"""Whose touchpoint it is: visitors become known, shared devices and offices tie nothing, nobody known is merged."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,6 +1,6 @@
 """What sla-monitor's tests share: a playbook small enough to reckon with by hand, a lead's story, a real database."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import orjson
+import pytest
 import pytest_asyncio
 from sqlalchemy import event as sqlalchemy_event
 
@@ -260,9 +261,19 @@ class Kept:
         return {row["kind"]: (row["state"], row["due_at"]) for row in rows}
 
 
-def told(events: Sequence[Any]) -> list[tuple[str, str]]:
-    """(what, of which clock), in order."""
-    return [(event.type.removeprefix("sla.").removesuffix(".v1"), event.kind) for event in events]
+@pytest.fixture(scope="session")
+def make() -> Callable[..., Lead]:
+    return Lead
+
+
+@pytest.fixture
+def lead() -> Lead:
+    return Lead()
+
+
+@pytest.fixture(scope="session")
+def documents() -> dict[str, str]:
+    return dict(DOCUMENTS)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

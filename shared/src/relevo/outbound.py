@@ -119,8 +119,8 @@ def check_stranger(url: str, *, local: bool) -> None:
         raise NoAnswer("refused", "leave user name and password out of the URL: the signature says who sends")
     if parsed.scheme == "http" and not local:
         raise NoAnswer("refused", "use https: plain http would show the lead's data to anyone on the way")
-    if literal(parsed.host) is None:
-        return  # a name: checked when it is resolved
+    if literal(parsed.host) is None and (parsed.scheme == "https" or parsed.host == "localhost"):
+        return  # a name: its addresses are checked when it is resolved
     problem = loopback_only if parsed.scheme == "http" else public_or_loopback if local else public_only
     if because := problem(parsed.host):
         raise NoAnswer("refused", because)

@@ -1,8 +1,9 @@
-"""`relevo up`, `relevo exec`, `relevo clock`: the whole system on this machine."""
+"""`relevo up`, `relevo exec`, `relevo clock`, `relevo demo`: the whole system on this machine."""
 
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
@@ -14,8 +15,11 @@ from rich.console import Console
 from relevo.playbook.values import format_duration
 from relevo_local import clock, home, interrupts
 from relevo_local.command import run_command
+from relevo_local.demo import demo
 from relevo_local.services import USUAL
 from relevo_local.system import System, Wanted, running
+
+NO_SUCH_COMMAND = 127  # as shells say
 
 _err = Console(stderr=True, highlight=False)  # standard output belongs to what a command prints
 
@@ -36,6 +40,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("up")(up)
     app.command("exec", context_settings={"allow_interspersed_args": False})(execute)
     app.command("clock")(move_clock)
+    app.command("demo")(demo)
 
 
 def up(
@@ -63,6 +68,9 @@ def execute(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the temporary folder with its logs.")] = False,
 ) -> None:
     """Start a fresh system, run a command in it with RELEVO_… set, stop; ends with the command's status."""
+    if shutil.which(command[0]) is None:
+        print(f"{command[0]}: there is no such command", file=sys.stderr)
+        raise typer.Exit(NO_SUCH_COMMAND)
     folder = Path(tempfile.mkdtemp(prefix="relevo-"))
     wanted = Wanted(folder, broker=broker.value, postgres=postgres, kafka=kafka)
 

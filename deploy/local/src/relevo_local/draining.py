@@ -1,4 +1,4 @@
-"""Knows when everything that was accepted has been handled: before a broker stops that keeps nothing, or a clock moves."""
+"""Knows when all that was accepted has been handled: before a broker stops that keeps nothing, or a clock moves."""
 
 import asyncio
 import time

@@ -15,8 +15,9 @@ from relevo_local.home import Keys, write_private
 from relevo_local.ports import LOOPBACK
 from relevo_local.processes import Program
 
-# Module → usual port. Stopped in this order: who takes touchpoints in first, who only shows them last.
+# Module → usual port.
 USUAL = {"ingest": 8001, "scoring": 8002, "handoff": 8003, "sla_monitor": 8004, "console": 8000}
+
 # What a person may do here: every scope but `act-for`. Spelt out: importing `relevo.service` costs half a second.
 SCOPES = ("read", "touchpoints", "answer", "manage", "playbook", "erase", "operate")
 

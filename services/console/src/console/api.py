@@ -60,11 +60,15 @@ async def stream(
     request: Request,
     actor: Reader,
     lead: Annotated[UUID | None, Query(description="Only changes of this lead.")] = None,
+    after: Annotated[
+        int | None, Query(ge=0, le=2**62, description="From the change after this one; else from now.")
+    ] = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=2**62)] = None,
 ) -> Response:
     if live.full:
         raise Problem(503, "Too many open pages", detail="Close some, or add a replica.", headers={"Retry-After": "10"})
-    frames = live.frames(of(request), lead, last_event_id)
+    seen = after if last_event_id is None else last_event_id
+    frames = live.frames(of(request), lead, seen)
     return StreamingResponse(frames, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 

@@ -35,6 +35,7 @@ async def now(request: Request, days: Annotated[int, Query(ge=0, le=3660)] = 30)
         return _elsewhere(request, looking)
     rep = looking.actor.rep
     async with of(request).transaction() as tx:
+        seen = await queries.newest_change(tx)  # before the rest: what comes in between is told to the page again
         current = await agreement.in_force(tx)
         say = _speech(request, tx.now, current)
         return page(
@@ -42,6 +43,7 @@ async def now(request: Request, days: Annotated[int, Query(ge=0, le=3660)] = 30)
             "now.html",
             say,
             looking,
+            seen=seen,
             agreement=current,
             days=days,
             periods=PERIODS,
@@ -76,6 +78,7 @@ async def lead(request: Request, lead_id: UUID, before: Annotated[str | None, Qu
                 title, text = say("lead.unknown"), say("lead.unknown_hint")
             status = problem.status
             return page(request, "message.html", say, looking, status=status, agreement=current, title=title, text=text)
+        seen = await queries.newest_change(tx)
         entries = await queries.timeline(tx, lead_id, read_cursor(before), 100)
         names = (current.names if current else {}) | names_in(entry.event for entry in entries)
         return page(
@@ -83,6 +86,7 @@ async def lead(request: Request, lead_id: UUID, before: Annotated[str | None, Qu
             "lead.html",
             say,
             looking,
+            seen=seen,
             agreement=current,
             lead=known,
             trips=trips,

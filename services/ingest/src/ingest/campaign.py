@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote_plus
 
 # utm_name → the event's own name for it
 UTM = {
@@ -16,7 +16,7 @@ NAMED = tuple(UTM.values())
 # Google (three), Meta, Microsoft, LinkedIn, TikTok, X, Google Display, Reddit, Pinterest, Snapchat
 CLICK_IDS = ("gclid", "gbraid", "wbraid", "fbclid", "msclkid", "li_fat_id", "ttclid", "twclid", "dclid",
              "rdt_cid", "epik", "sccid")  # fmt: skip
-_TELLING = re.compile(rf"[?&](?:utm_[a-z]+|{'|'.join(CLICK_IDS)})=", re.IGNORECASE)
+_TELLING = re.compile(rf"[?&](utm_[a-z]+|{'|'.join(CLICK_IDS)})=([^&#]*)", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 MOST_URL = 2048
 _MOST = 300
@@ -34,13 +34,8 @@ def web_address(url: str) -> str | None:
 
 def of_url(url: str) -> dict[str, str]:
     """Campaign and click ids in an address's query; empty where there are none."""
-    if _TELLING.search(url) is None:
-        return {}
-    try:
-        query = urlsplit(url).query
-    except ValueError:  # a broken IPv6 host
-        return {}
-    return of_fields(dict(parse_qsl(query, max_num_fields=None, separator="&")))
+    found = _TELLING.findall(url)
+    return of_fields({name: unquote_plus(value) for name, value in found}) if found else {}
 
 
 def of_fields(fields: Mapping[str, str]) -> dict[str, str]:

@@ -52,10 +52,10 @@ def flaw(value: Any, levels: int = MOST_DEPTH) -> Unusable | None:
 
 
 def raw(told: Any) -> bytes:
-    """What was told as bytes: as it came, or as JSON again, flaws and all, to be kept and mended."""
-    if isinstance(told, bytes):
-        return told
-    try:
-        return orjson.dumps(told)
-    except (TypeError, ValueError):
-        return json.dumps(told).encode()
+    """What was told as bytes: as it came, or as JSON again."""
+    return told if isinstance(told, bytes) else orjson.dumps(told)
+
+
+def verbatim(value: Any) -> bytes:
+    """A value that holds what `flaw` finds as JSON again, NaN and half characters included, to be kept and mended."""
+    return json.dumps(value).encode()

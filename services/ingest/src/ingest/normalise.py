@@ -1,6 +1,5 @@
 """From a draft, in its sender's words, to the event in ours: who, what, where from, when. PURE."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -29,7 +28,6 @@ _ADDRESSES = ("url", "link")
 _KEPT_HEADERS = (
     b"content-type", b"content-encoding", b"user-agent", b"origin", b"referer", b"accept-language", b"traceparent",
 )  # fmt: skip
-_SPACES = re.compile(r"\s+")
 
 
 def recorded(
@@ -209,7 +207,7 @@ def _line(value: str | None, field: str, most: int) -> str | None:
     """One line of text, its white space collapsed; None where nothing is left."""
     if not value:
         return None
-    line = _SPACES.sub(" ", value).strip()
+    line = " ".join(value.split())
     if len(line) > most:
         raise Unusable(f"Longer than {most} characters.", field)
     return line or None

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from relevo.events import PlaybookStamp, TouchpointRecorded
 from relevo.events.identity import SubjectKind
-from relevo.events.leads import PastOwner, Score, Snapshot
+from relevo.events.leads import PastOwner, Snapshot
 from relevo.events.vocabulary import Grade, Level
 from relevo.playbook import Activation, Criterion, Exclusion, Persona, RuleFailed, format_duration
 from scoring import engagement, facts
@@ -22,6 +22,15 @@ from scoring.tell import Now, snapshot
 
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+class ScoreShown(Part):
+    cell: str = Field(description="Grade and level together, such as A2.")
+    persona: str | None
+    grade: Grade
+    level: Level
+    fit: float
+    engagement: float
 
 
 class Asked(Part):
@@ -81,8 +90,7 @@ class LeadShown(Part):
     known_by: SubjectKind
     cycle: int
     qualified_at: datetime | None = Field(description="When it became an MQL in this cycle.")
-    cell: str
-    score: Score
+    score: ScoreShown
     level_until: datetime | None = Field(description="When the level falls if nothing happens.")
     personas: tuple[PersonaShown, ...]
     signals: tuple[SignalShown, ...]
@@ -114,10 +122,12 @@ def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now) -> LeadS
     best = fit(known, playbook, [])
     read = engagement.terms(sums.signals, rules_of(playbook).signals, micros(now.at))
     points = engagement.total(read.values())
-    score = Score(
+    level = playbook.scoring.levels.level(points)
+    score = ScoreShown(
+        cell=f"{best.grade}{level}",
         persona=best.persona,
         grade=best.grade,
-        level=playbook.scoring.levels.level(points),
+        level=level,
         fit=best.points,
         engagement=points,
     )
@@ -130,7 +140,6 @@ def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now) -> LeadS
         known_by=lead.known_by,
         cycle=lead.cycle,
         qualified_at=lead.qualified_at,
-        cell=score.cell,
         score=score,
         level_until=engagement.falls_at(read.values(), playbook.scoring.levels, now.at),
         personas=personas,

@@ -43,15 +43,15 @@ async def take_in(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) ->
     resolution, into = found.resolution, found.resolution.into
     kept = [(each.touchpoint, into.get(each.lead_id, each.lead_id)) for each in resolution.touchpoints]
     batch = [touch.touchpoint_id for touch, _ in kept]
-    fresh = await queries.store(tx, kept)
+    fresh, now = await queries.store(tx, kept)
     history = await queries.history(tx, needs_history(resolution, found.leads, tx.playbook), without=batch)
     subjects = await queries.subjects_of(tx, into.keys())
-    way = walk(resolution, found.leads, history, subjects, fresh, tx.playbook, tx.now)
+    way = walk(resolution, found.leads, history, subjects, fresh, tx.playbook, now)
     recent = await queries.recent(tx, incomplete(way.said), SHOWN, without=batch)
     await queries.move(tx, into)
-    await queries.save(tx, [way.leads[lead_id] for lead_id in dict.fromkeys(lead_id for _, lead_id in kept)])
+    await queries.save(tx, [way.leads[lead_id] for lead_id in dict.fromkeys(lead_id for _, lead_id in kept)], now)
     count_failures(way.failed)
-    return events(way.said, recent, Now(tx.now, tx.stamp, tx.playbook))
+    return events(way.said, recent, Now(now, tx.stamp, tx.playbook))
 
 
 @on(LeadAssigned, LeadRecycled, LeadDisqualified)
@@ -66,7 +66,7 @@ async def learn_outcomes(tx: Transaction, outcomes: Sequence[Outcome]) -> Sequen
             leads[lead_id] = _after(leads[lead_id], outcome)
     changed = {lead_id: lead for lead_id, lead in leads.items() if lead is not before[lead_id]}
     again = {lead_id: lead for lead_id, lead in changed.items() if lead.version == REBUILD}
-    await queries.save(tx, [lead for lead_id, lead in changed.items() if lead_id not in again])
+    await queries.save(tx, [lead for lead_id, lead in changed.items() if lead_id not in again], tx.now)
     return await judge_again(tx, again, {where[outcome.lead_id]: outcome.trace for outcome in outcomes})
 
 
@@ -84,7 +84,9 @@ async def judge_again(
     tx: Transaction, leads: Mapping[UUID, Lead], traces: Mapping[UUID, str | None] | None = None
 ) -> list[Event]:
     """Judge locked leads though no touchpoint came; stale ones are summed again first. Saves them."""
-    playbook, failed = tx.playbook, list[RuleFailed]()
+    if not leads:
+        return []
+    playbook, now, failed = tx.playbook, await queries.moment(tx), list[RuleFailed]()
     history = await queries.history(tx, [i for i, lead in leads.items() if lead.version != playbook.version])
     said: list[Said] = []
     after: list[Lead] = []
@@ -93,15 +95,15 @@ async def judge_again(
         if lead.version != playbook.version:
             because = "playbook" if lead.version else "cool_down"
             lead = rebuild(lead, history[lead_id], playbook, failed)
-        lead, judgement = judge(lead, playbook, tx.now, failed, because=because)
+        lead, judgement = judge(lead, playbook, now, failed, because=because)
         after.append(lead)
         if judgement is not None:
             trace = (traces or {}).get(lead_id)
             said.append(Judged(judgement, tuple(history.get(lead_id, ())), lead_id in history, trace))
     recent = await queries.recent(tx, incomplete(said), SHOWN)
-    await queries.save(tx, after)
+    await queries.save(tx, after, now)
     count_failures(failed)
-    return events(said, recent, Now(tx.now, tx.stamp, playbook))
+    return events(said, recent, Now(now, tx.stamp, playbook))
 
 
 @on(LeadErased)

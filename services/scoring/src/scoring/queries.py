@@ -101,15 +101,21 @@ async def next_due(tx: Transaction) -> datetime | None:
 _STORE = (
     "insert into touchpoint (touchpoint_id, lead_id, subject_id, type, machine, occurred_at, received_at, event)"
     " select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bool[], $6::timestamptz[],"
-    " $7::timestamptz[], $8::json[]) on conflict do nothing returning touchpoint_id"
+    " $7::timestamptz[], $8::json[]) on conflict do nothing returning touchpoint_id, relevo_now()"
 )
 
 
-async def store(tx: Transaction, touchpoints: Sequence[tuple[TouchpointRecorded, UUID]]) -> set[UUID]:
-    """Keep touchpoints under their leads; returns those that were not kept already."""
-    if not touchpoints:
-        return set()
-    return set((await tx.driver_sql(_STORE, *touchpoint_columns(touchpoints))).scalars())
+async def store(tx: Transaction, touchpoints: Sequence[tuple[TouchpointRecorded, UUID]]) -> tuple[set[UUID], datetime]:
+    """Keep touchpoints under their leads; returns those that were not kept already, and the `moment`."""
+    rows = await _rows(tx, _STORE, *touchpoint_columns(touchpoints)) if touchpoints else ()
+    return {touchpoint_id for touchpoint_id, _ in rows}, rows[0][1] if rows else await moment(tx)
+
+
+async def moment(tx: Transaction) -> datetime:
+    """The moment by the one clock, to be asked once the leads are locked. `tx.now` may be from before a wait for a
+    lock, when whoever held it was not yet done: what is said of a lead would go back in time."""
+    now: datetime = (await tx.driver_sql("select relevo_now()")).scalar_one()
+    return now
 
 
 _HISTORY = "select lead_id, event from touchpoint where lead_id = any($1::uuid[]) and touchpoint_id <> all($2::uuid[])"
@@ -191,10 +197,10 @@ _SAVE = (
 )
 
 
-async def save(tx: Transaction, leads: Collection[Lead]) -> None:
+async def save(tx: Transaction, leads: Collection[Lead], as_of: datetime) -> None:
     """One upsert, whatever changed."""
     if leads:
-        await tx.driver_sql(_SAVE, *to_columns(leads, tx.now))
+        await tx.driver_sql(_SAVE, *to_columns(leads, as_of))
 
 
 _REDIRECTS = "select lead_id, survivor from redirect where lead_id = any($1::uuid[])"

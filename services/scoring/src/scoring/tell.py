@@ -1,8 +1,8 @@
 """From what changed to the events that say it. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from scoring.lead import Lead
 from scoring.score import by_occurrence, contribution, weightiest
 
 SHOWN: Final = 20  # touchpoints in a snapshot
+_LINE, _TEXT = 500, 2_000  # characters of what somebody wrote: twenty touchpoints must stay one small record
 _IDS: Final = 5_000  # touchpoint ids in one lead.identified: a record stays far below Kafka's limit of 1 MB
 
 Recent = Mapping[UUID, Sequence[TouchpointRecorded]]
@@ -48,8 +49,16 @@ def incomplete(said: Iterable[Said]) -> set[UUID]:
 
 
 def events(said: Iterable[Said], recent: Recent, now: Now) -> list[Event]:
-    """`recent`: the newest touchpoints from before this batch, of the leads that `incomplete` named."""
-    return [event for each in said for event in _events(each, recent, now)]
+    """`recent`: the newest touchpoints from before this batch, of the leads that `incomplete` named.
+
+    Each event is a microsecond later than the one before it: a subject that moves twice in a batch is spoken of in two
+    partitions, and a reader must know which word is the newer one.
+    """
+    told: list[Event] = []
+    for each in said:
+        then = replace(now, at=now.at + timedelta(microseconds=len(told)))
+        told += _events(each, recent, then)
+    return told
 
 
 def _events(said: Said, recent: Recent, now: Now) -> Iterator[Event]:
@@ -132,9 +141,13 @@ def _summary(touch: TouchpointRecorded) -> TouchSummary:
         touchpoint_id=touch.touchpoint_id,
         touch=touch.touch,
         source=touch.source,
-        title=what.title or what.asset or what.event or what.subject_line or what.form,
-        url=what.url or what.link,
-        text=what.text,
+        title=_cut(what.title or what.asset or what.event or what.subject_line or what.form, _LINE),
+        url=_cut(what.url or what.link, _TEXT),
+        text=_cut(what.text, _TEXT),
         machine=touch.machine,
         occurred_at=touch.occurred_at,
     )
+
+
+def _cut(text: str | None, at_most: int) -> str | None:
+    return text if text is None or len(text) <= at_most else text[: at_most - 1] + "…"

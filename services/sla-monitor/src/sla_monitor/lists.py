@@ -31,7 +31,7 @@ async def clocks(tx: Transaction, wanted: Wanted, after: int, at_most: int) -> l
 
 async def breaches(tx: Transaction, wanted: Wanted, after: int, at_most: int) -> list[tuple[int, BreachShown]]:
     found = await _page(tx, "breach", names(_BREACH, "breach"), wanted, after, at_most)
-    return [(row.seq, BreachShown.model_validate({name: getattr(row, name) for name in _BREACH})) for row in found]
+    return [(row.seq, BreachShown(**{name: getattr(row, name) for name in _BREACH})) for row in found]
 
 
 async def _page(tx: Transaction, table: str, columns: str, wanted: Wanted, after: int, at_most: int) -> list[Any]:

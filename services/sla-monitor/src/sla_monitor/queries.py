@@ -38,7 +38,8 @@ def _upsert(table: str, types: Mapping[str, str], key: tuple[str, ...]) -> str:
 
 
 def names(types: Mapping[str, str], table: str) -> str:
-    return ", ".join(f"{table}.{name}" for name in types)
+    """Columns to select; JSON as its text, since pydantic reads text."""
+    return ", ".join(f"{table}.{name}" + (f"::text as {name}" if kind == "json" else "") for name, kind in types.items())
 
 
 # A conflicting row is locked by `do update` and, because of `where false`, not written.

@@ -24,7 +24,7 @@ STANDING = {
 }  # fmt: skip
 BREACH = {
     "event_id": "uuid", "clock_id": "uuid", "lead_id": "uuid", "cycle": "int", "kind": "text", "policy": "text",
-    "assignment_id": "uuid", "version": "int", "rep": "text", "team": "text", "step": "int", "do": "text",
+    "assignment_id": "uuid", "version": "int", "rep": "text", "team": "text", "step": "int", "act": "text",
     "target": "bool", "due_at": "timestamptz", "fired_at": "timestamptz", "lateness_seconds": "float",
     "late_because": "text", "elapsed_seconds": "float",
 }  # fmt: skip

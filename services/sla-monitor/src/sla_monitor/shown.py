@@ -60,7 +60,7 @@ class BreachShown(BaseModel):
     rep: str | None = Field(description="The owner of that time.")
     team: str | None
     step: int
-    do: StepAct | None
+    do: StepAct | None = Field(validation_alias="act")
     target: bool = Field(description="Whether the target passed here; else it is a step after that.")
     due_at: datetime
     fired_at: datetime

@@ -94,7 +94,7 @@ breach = Table(
     Column("rep", Text, comment="The owner of that time."),
     Column("team", Text),
     Column("step", Integer, nullable=False),
-    Column("do", Text),
+    Column("act", Text, comment="What its event called `do`."),
     Column("target", Boolean, nullable=False, comment="Whether the target passed here; else it is a step after that."),
     Column("due_at", _time, nullable=False),
     Column("fired_at", _time, nullable=False),

@@ -5,6 +5,7 @@ import re
 import sys
 from typing import Any
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 
@@ -18,12 +19,13 @@ def configure(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _Formatter(
-            "{levelname}{name}{message}{exc_info}",
+            "{levelname}{name}{message}",
             style="{",
             timestamp="at",
             rename_fields={"levelname": "level", "name": "logger"},
             static_fields={"service": service},
             json_ensure_ascii=True,
+            reserved_attrs=[*RESERVED_ATTRS, "color_message"],
         )
     )
     root = logging.getLogger()

@@ -79,7 +79,11 @@ async def killed_at_every_await(
 
 def _task(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> Any:
     life = _LIFE.get()
-    return asyncio.Task(life.lived(work) if life is not None and life.holds(work) else work, loop=loop, **more)
+    if life is None or not life.holds(work):
+        return asyncio.Task(work, loop=loop, **more)
+    task = asyncio.Task(life.lived(work), loop=loop, **more)  # type: ignore[arg-type, var-annotated]
+    task.add_done_callback(lambda _: work.close())  # it may be cancelled before its first step
+    return task
 
 
 async def _survives(life: _Life, work: Coroutine[Any, Any, Any]) -> bool:

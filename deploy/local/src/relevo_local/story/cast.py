@@ -1,4 +1,4 @@
-"""Who plays what, found in the playbook: everybody in sales, one who answers nothing, one who is hard to please. PURE."""
+"""Who plays what, found in the playbook: all of sales, one who answers nothing, one who is hard to please. PURE."""
 
 from dataclasses import dataclass
 
@@ -27,10 +27,12 @@ def cast(playbook: Playbook) -> Cast:
     ordinary = [rep for rep in team.reps if rep.calendar in (None, team.calendar) and rep.weight == 1]
     answer = next((policy for policy in sla.policies_for("answer")), None)
     if len(ordinary) < 2 or answer is None:
-        raise Trouble("the demo's story needs two ordinary reps in the first team of routing.yaml, and an answer policy")
-    everybody = [person for each in teams for person in (*each.reps, each.manager)]
+        raise Trouble(
+            "the demo's story needs two ordinary reps in the first team of routing.yaml, and an answer policy"
+        )
+    names = {rep.id: rep.name for each in teams for rep in each.reps}
     return Cast(
-        names={person.id: person.name for person in everybody},
+        names=names | {each.manager.id: each.manager.name for each in teams},
         silent=ordinary[0].id,
         critic=ordinary[-1].id,
         zone=next(hours.zone for hours in sla.calendars if hours.id == team.calendar),

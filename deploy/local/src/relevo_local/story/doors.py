@@ -13,6 +13,7 @@ from segment.analytics.client import Client as Segment
 from relevo_local.story.access import Access
 from relevo_local.story.touches import WEB, Touch
 from relevo_local.story.words import SITE
+from relevo_local.together import together
 from relevo_local.trouble import Trouble
 
 _FORMS_AT_ONCE = 4
@@ -40,10 +41,7 @@ class Doors:
         reports = [touch for touch in touches if touch.way == "report"]
         for source, of_source in groupby(sorted(reports, key=lambda touch: touch.source), lambda touch: touch.source):
             await self.report(source, of_source)
-        async with asyncio.TaskGroup() as group:
-            for touch in touches:
-                if touch.way == "form":
-                    group.create_task(self.submit(touch))
+        await together(self.submit(touch) for touch in touches if touch.way == "form")
 
     async def report(self, source: str, touches: Iterable[Touch]) -> None:
         """An array, as the tools send it."""

@@ -31,7 +31,7 @@ class Company:
 
 @dataclass(frozen=True)
 class Person:
-    """`visitor` is the anonymous id in their browser, by which the site's SDK knows them before they say who they are."""
+    """`visitor` is the anonymous id in their browser, by which the site knows them before they say who they are."""
 
     first: str
     last: str

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -41,7 +42,7 @@ class Plan:
     stops: tuple[Stop, ...]
     silent_from: datetime
     late_comers: tuple[Person, ...]  # who ask for a demo when the story has arrived at today
-    people: int  # who say who they are
+    not_for_sales: frozenset[str]  # addresses of those whom the agreement excludes, whatever they ask for
 
 
 def plan(seed: int, today: datetime, hours: Calendar, zone: ZoneInfo, late_comers: int) -> Plan:
@@ -49,7 +50,9 @@ def plan(seed: int, today: datetime, hours: Calendar, zone: ZoneInfo, late_comer
     random = Random(seed)  # noqa: S311 - a story, no secret
     stops = tuple(_moments(random, today, hours, zone))
     crowd = people(random)
-    done = sorted(_quarter(random, crowd, stops), key=lambda touch: touch.at)
+    customers = [next(crowd) for _ in range(CUSTOMERS)]
+    odd_ones = [at(next(crowd), domain, company, title) for domain, company, title in ODD_ONES]
+    done = sorted(_quarter(random, crowd, stops, customers, odd_ones), key=lambda touch: touch.at)
     by_stop: list[list[Touch]] = [[] for _ in stops]
     for touch in done:
         by_stop[bisect_left(stops, touch.at)].append(touch)
@@ -58,7 +61,7 @@ def plan(seed: int, today: datetime, hours: Calendar, zone: ZoneInfo, late_comer
         stops=tuple(Stop(moment, tuple(then)) for moment, then in zip(stops, by_stop, strict=True)),
         silent_from=stops[int(len(stops) * SILENT_FROM)],
         late_comers=tuple(next(crowd) for _ in range(late_comers)),
-        people=DEMOS + READERS + FAIR_VISITORS + CUSTOMERS + SCANNED + len(ODD_ONES) + late_comers,
+        not_for_sales=frozenset(person.email for person in (*customers, *odd_ones)),
     )
 
 
@@ -76,21 +79,21 @@ def _moments(random: Random, today: datetime, hours: Calendar, zone: ZoneInfo) -
             yield opening + timedelta(minutes=random.randint(60, 150), seconds=random.randrange(60))
 
 
-def _quarter(random: Random, crowd: Iterator[Person], stops: Stops) -> Iterator[Touch]:
-    fair = len(stops) // 2
-    for count, journey in (
-        (DEMOS, journeys.demo),
-        (READERS, journeys.reader),
-        (CUSTOMERS, journeys.existing_customer),
-        (STRANGERS, journeys.stranger),
-        (SCANNED, journeys.scanned),
+def _quarter(
+    random: Random, crowd: Iterator[Person], stops: Stops, customers: Sequence[Person], odd_ones: Sequence[Person]
+) -> Iterator[Touch]:
+    for journey, those in (
+        (journeys.existing_customer, customers),
+        (journeys.demo, [*odd_ones, *islice(crowd, DEMOS)]),
+        (journeys.reader, islice(crowd, READERS)),
+        (journeys.stranger, islice(crowd, STRANGERS)),
+        (journeys.scanned, islice(crowd, SCANNED)),
     ):
-        for _ in range(count):
-            yield from journey(random, next(crowd), stops, _begin(random, stops))
-    for _ in range(FAIR_VISITORS):
-        yield from journeys.fair_visitor(random, next(crowd), stops, fair + random.randint(0, 1))
-    for domain, company, title in ODD_ONES:
-        yield from journeys.demo(random, at(next(crowd), domain, company, title), stops, _begin(random, stops))
+        for person in those:
+            yield from journey(random, person, stops, _begin(random, stops))
+    fair = len(stops) // 2
+    for person in islice(crowd, FAIR_VISITORS):
+        yield from journeys.fair_visitor(random, person, stops, fair + random.randint(0, 1))
 
 
 def _begin(random: Random, stops: Sequence[datetime]) -> int:

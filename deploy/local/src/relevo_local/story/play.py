@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
+from relevo_local.receiver import Received
 from relevo_local.story.plan import Plan
 from relevo_local.story.theatre import Theatre
 from relevo_local.story.touches import Touch, ask_for_demo
@@ -31,6 +32,7 @@ async def play(theatre: Theatre, plan: Plan, today: datetime, progress: Progress
 
 async def _happen(theatre: Theatre, now: datetime, touches: Iterable[Touch]) -> set[datetime]:
     """Promises fall due, reps answer, people come. Returns the moments at which something follows from it."""
+    await theatre.promises_caught_up(theatre.sales.ignored, now)
     await theatre.settled()
     moments = theatre.sales.read(now)
     await theatre.sales.answer(now)
@@ -42,16 +44,20 @@ async def _happen(theatre: Theatre, now: datetime, touches: Iterable[Touch]) -> 
 
 
 async def late_comers(theatre: Theatre, plan: Plan, now: datetime) -> list[float]:
-    """People who ask for a demo today, one after the other. Milliseconds from each form to the rep's verified webhook."""
+    """People who ask for a demo today, one after the other. Milliseconds from each form to its verified webhook."""
     took = []
     for number, person in enumerate(plan.late_comers):
         form = ask_for_demo(person, now, QUESTIONS[number % len(QUESTIONS)], USER_AGENTS[0])
         began = time.perf_counter()
         await theatre.doors.submit(form)
-        (webhook,) = await theatre.sales.receiver.until(
-            lambda each, email=person.email: each.type == "lead.assigned"
-            and each.data["snapshot"]["contact"].get("email") == email
-        )
+        (webhook,) = await theatre.sales.receiver.until(_is_about(person.email))
         took.append((webhook.at - began) * 1000)
     await theatre.settled()
     return took
+
+
+def _is_about(email: str) -> Callable[[Received], bool]:
+    def wanted(webhook: Received) -> bool:
+        return webhook.type == "lead.assigned" and webhook.data["snapshot"]["contact"].get("email") == email
+
+    return wanted

@@ -1,8 +1,7 @@
 """The sales team: an endpoint for each, webhooks received and verified, answers given with each rep's own token."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import httpx
 
 from relevo.calendar import deadline
-from relevo_local.receiver import Received, Receiver, receiving
+from relevo_local.receiver import Receiver
 from relevo_local.story.access import Access
 from relevo_local.story.cast import Cast
 from relevo_local.story.replies import Reply, replies
+from relevo_local.together import together
 from relevo_local.trouble import Trouble
 
 MARKETING = "marketing"
@@ -42,6 +42,7 @@ class Sales:
     seed: int
     silent_from: datetime
     owed: list[Owed] = field(default_factory=list)
+    ignored: set[str] = field(default_factory=set)  # leads that the silent one has, and says nothing of
     taken_over: int = 0  # answers that came when somebody else had the lead already
     _read: int = 0
     _of_critic: int = 0
@@ -53,7 +54,9 @@ class Sales:
         for webhook in new:
             if webhook.type != "lead.assigned":
                 continue
+            self.ignored.discard(webhook.data["lead_id"])
             if webhook.endpoint == self.cast.silent and now >= self.silent_from:
+                self.ignored.add(webhook.data["lead_id"])
                 moments |= self._ladder(now)
                 continue
             if webhook.endpoint == self.cast.critic:
@@ -73,18 +76,7 @@ class Sales:
             if each.rep != self.cast.silent or now < self.silent_from:
                 by_lead.setdefault(each.lead["assignment_id"], []).append(each)
         gate = asyncio.Semaphore(_ANSWERS_AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for answers in by_lead.values():
-                group.create_task(self._say(answers, gate))
-
-    def unanswered(self) -> list[Received]:
-        """Leads that the silent rep got when they had fallen silent."""
-        answered = {each.lead["assignment_id"] for each in self.owed}
-        return [
-            each
-            for each in self.receiver.received
-            if each.endpoint == self.cast.silent and each.data["assignment_id"] not in answered
-        ]
+        await together(self._say(answers, gate) for answers in by_lead.values())
 
     def _ladder(self, now: datetime) -> set[datetime]:
         """A minute after each step that the agreement takes while nobody answers, and after the target."""
@@ -107,19 +99,15 @@ class Sales:
                 raise Trouble(f"handoff refused {owed.reply.act}: {said.status_code} {said.text[:500]}")
 
 
-@asynccontextmanager
-async def sales(
-    handoff: str, manage: Mapping[str, str], http: httpx.AsyncClient, access: Access, cast: Cast, seed: int, silent_from: datetime
-) -> AsyncIterator[Sales]:
-    """Everybody with an endpoint of their own, and one of marketing's; `manage` are headers that may make them."""
-    async with receiving() as receiver:
-        wanted = [{"name": rep, "rep": rep} for rep in cast.names]
-        for endpoint in (*wanted, {"name": MARKETING, "types": _TOLD_MARKETING}):
-            name = str(endpoint["name"])
-            made = await http.post(
-                f"{handoff}/v1/endpoints", json={**endpoint, "url": receiver.endpoint(name)}, headers=manage
-            )
-            if made.status_code != 201:
-                raise Trouble(f"handoff refused an endpoint: {made.status_code} {made.text[:500]}")
-            receiver.secrets[name] = made.json()["secret"]
-        yield Sales(receiver, http, access, cast, seed, silent_from)
+async def add_endpoints(
+    receiver: Receiver, handoff: str, manage: Mapping[str, str], http: httpx.AsyncClient, who: Cast
+) -> None:
+    """An endpoint for everybody in sales, and one of marketing's; `manage` are headers that may make them."""
+    wanted: dict[str, dict[str, Any]] = {rep: {"rep": rep} for rep in who.names}
+    wanted[MARKETING] = {"types": _TOLD_MARKETING}
+    for name, endpoint in wanted.items():
+        told = {"name": name, "url": receiver.endpoint(name), **endpoint}
+        made = await http.post(f"{handoff}/v1/endpoints", json=told, headers=manage)
+        if made.status_code != 201:
+            raise Trouble(f"handoff refused an endpoint: {made.status_code} {made.text[:500]}")
+        receiver.secrets[name] = made.json()["secret"]

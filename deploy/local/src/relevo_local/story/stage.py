@@ -9,11 +9,12 @@ import httpx
 from relevo.playbook import Playbook, load
 from relevo_local.checkout import deploy
 from relevo_local.draining import watching
+from relevo_local.receiver import receiving
 from relevo_local.story.access import grant
-from relevo_local.story.cast import Cast, cast
+from relevo_local.story.cast import Cast
 from relevo_local.story.doors import doors
 from relevo_local.story.plan import Plan
-from relevo_local.story.sales import sales
+from relevo_local.story.sales import Sales, add_endpoints
 from relevo_local.story.theatre import Theatre
 from relevo_local.system import Say, System, Wanted, running
 
@@ -32,9 +33,9 @@ async def staged(folder: Path, who: Cast, plan: Plan, say: Say) -> AsyncIterator
         environment = system.environment
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=30))
         manage = {"authorization": f"Bearer {environment['RELEVO_API_TOKEN']}"}
-        team = await stack.enter_async_context(
-            sales(environment["RELEVO_HANDOFF_URL"], manage, http, access, who, plan.seed, plan.silent_from)
-        )
+        receiver = await stack.enter_async_context(receiving())
+        await add_endpoints(receiver, environment["RELEVO_HANDOFF_URL"], manage, http, who)
+        sales = Sales(receiver, http, access, who, plan.seed, plan.silent_from)
         site = await stack.enter_async_context(doors(environment["RELEVO_INGEST_URL"], access, http))
         watch = await stack.enter_async_context(watching(system.setting.kafka, system.setting.databases))
-        yield system, Theatre(environment, http, site, team, watch)
+        yield system, Theatre(environment, http, site, sales, watch)

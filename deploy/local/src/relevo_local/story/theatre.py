@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -62,6 +62,15 @@ class Theatre:
             self._ahead = ahead
         return real + self._ahead
 
+    async def promises_caught_up(self, leads: Iterable[str], now: datetime) -> None:
+        """Returns when no step of the promises made to these leads is due any more. Raises Trouble."""
+        until = time.monotonic() + _PATIENCE
+        for lead in leads:
+            while any([_is_due(clock, now) async for clock in self.listed("SLA_MONITOR", "/v1/clocks", lead_id=lead)]):
+                if time.monotonic() > until:
+                    raise Trouble(f"sla-monitor did not take a step within {_PATIENCE:.0f} s: see its log")
+                await asyncio.sleep(_LOOK)
+
     async def settled(self) -> None:
         """Returns when everything that was sent has been handled and every webhook is delivered. Raises Trouble."""
         until = time.monotonic() + _PATIENCE
@@ -70,3 +79,8 @@ class Theatre:
                 return
             await asyncio.sleep(_LOOK)
         raise Trouble(f"not everything was handled within {_PATIENCE:.0f} s: see the services' logs")
+
+
+def _is_due(clock: dict[str, Any], now: datetime) -> bool:
+    step = clock["next_step"]
+    return step is not None and step["due_at"] is not None and datetime.fromisoformat(step["due_at"]) <= now

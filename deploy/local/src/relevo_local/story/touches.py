@@ -1,4 +1,4 @@
-"""One interaction of one person, in the words of whoever reports it: the site, a form, the e-mail tool, the fair. PURE."""
+"""One interaction of one person, in the words of whoever reports it: site, form, e-mail tool, fair, import. PURE."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

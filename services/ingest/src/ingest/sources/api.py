@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingest import keys
 from ingest.draft import Draft, Outcome, Refused, Request, Unusable
-from ingest.json_body import flaw, parse
+from ingest.json_body import flaw, parse, verbatim
 from ingest.registry import Source
 from ingest.sources.flatten import text
 from relevo.events.touchpoints import Consent
@@ -98,7 +98,7 @@ def _item(value: Any, told: Any, suspicious: bool) -> Outcome:
         refusal = Unusable(first["msg"], str(first["loc"][0]) if first["loc"] else None)
     except Unusable as unusable:
         refusal = unusable
-    return Refused(refusal, told)
+    return Refused(refusal, verbatim(told) if suspicious and not isinstance(told, bytes) else told)
 
 
 def _draft(item: TouchpointBody, told: Any) -> Draft:

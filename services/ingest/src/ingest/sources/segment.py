@@ -12,7 +12,7 @@ from ingest import keys
 from ingest.campaign import NAMED, of_url
 from ingest.dates import lenient
 from ingest.draft import Draft, Outcome, Refused, Request, Unauthentic, Unusable
-from ingest.json_body import flaw, parse
+from ingest.json_body import flaw, parse, verbatim
 from ingest.registry import Source
 from ingest.sources.flatten import flatten, text
 from relevo.events.identity import SubjectKind, canonical_email
@@ -86,7 +86,7 @@ def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outco
 
 def _outcome(event: Any, shared: Mapping[str, Any], call: str | None, suspicious: bool) -> Outcome:
     if not isinstance(event, dict):
-        return Refused(Unusable("An event is a JSON object."), event)
+        return Refused(Unusable("An event is a JSON object."), verbatim(event))
     event = {**shared, **{name: value for name, value in event.items() if name != "writeKey"}}
     if isinstance(shared.get("context"), dict) and isinstance(event.get("context"), dict):
         event["context"] = {**shared["context"], **event["context"]}
@@ -97,7 +97,7 @@ def _outcome(event: Any, shared: Mapping[str, Any], call: str | None, suspicious
             raise found
         return _draft(event)
     except Unusable as unusable:
-        return Refused(unusable, event, text(event.get("messageId")), _found(event))
+        return Refused(unusable, verbatim(event) if suspicious else event, text(event.get("messageId")), _found(event))
 
 
 def _draft(event: dict[str, Any]) -> Draft:

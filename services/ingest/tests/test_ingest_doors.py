@@ -1,0 +1,197 @@
+"""Shows the doors over HTTP: forms from browsers and scripts, SDKs, pages that may send, rates, replays, hot reload."""
+
+import asyncio
+import base64
+import gzip
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from relevo.events.identity import touchpoint_id
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8", "accept-language": "es-ES,es;q=0.9,en;q=0.8"}
+FORM = {"email": "ana@empresa.es", "nombre": "Ana", "apellidos": "García", "teléfono": "600 123 456", "mensaje": "Hola"}
+
+
+async def test_a_form_of_a_script_is_answered_in_json(at: Any) -> None:
+    answer = await at.post("/v1/forms/site", "site", data=FORM)
+    assert answer.status_code == 202
+    (event,) = await at.recorded(1, {answer.json()["touchpoint_id"]})
+    assert (event.touch, event.source, event.what.form, event.what.text) == ("form_submitted", "site", "site", "Hola")
+    assert (event.names.first, event.names.last, event.phone) == ("Ana", "García", "+34600123456")
+    assert (event.subjects[0].value, event.company.domain) == ("ana@empresa.es", "empresa.es")
+
+
+async def test_a_form_of_a_browser_is_answered_with_a_page_in_its_language(at: Any) -> None:
+    path = f"{at.url}/v1/forms/site?key=key-of-site"
+    answer = await at.client.post(path, data=FORM, headers=BROWSER)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "Gracias" in answer.text
+    english = await at.client.post(path, data=FORM, headers=BROWSER | {"accept-language": "fr,en"})
+    assert "Thank you" in english.text
+    wrong = await at.client.post(path, data=FORM | {"email": "<script>"}, headers=BROWSER)
+    assert (wrong.status_code, "dirección de correo" in wrong.text, "<script>" in wrong.text) == (422, True, False)
+
+
+async def test_fetch_gets_json_and_a_plain_form_goes_to_the_site_s_own_page(at: Any) -> None:
+    path = f"{at.url}/v1/forms/shop?key=key-of-shop"
+    answer = await at.client.post(path, data=FORM, headers=BROWSER)
+    assert (answer.status_code, answer.headers["location"]) == (303, "https://www.example.com/gracias")
+    fetched = await at.client.post(path, data=FORM, headers=BROWSER | {"sec-fetch-mode": "cors"})
+    assert fetched.status_code == 202
+
+
+async def test_only_listed_pages_may_send_and_read_the_answer(at: Any) -> None:
+    path = f"{at.url}/v1/forms/site?key=key-of-site"
+    mine, other = {"origin": "https://www.example.com"}, {"origin": "https://evil.example"}
+    ask = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    preflight = await at.client.options(path, headers=mine | ask)
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == "https://www.example.com"
+    assert "content-type" in preflight.headers["access-control-allow-headers"]
+    assert (await at.client.options(path, headers=other | ask)).headers.get("access-control-allow-origin") is None
+    sent = await at.client.post(path, data=FORM, headers=mine)
+    assert (sent.status_code, sent.headers["access-control-allow-origin"]) == (202, "https://www.example.com")
+    refused = await at.client.post(path, data=FORM, headers=other)
+    assert (refused.status_code, refused.json()["title"]) == (403, "Origin not allowed")
+    wrong = await at.client.post(path, data={}, headers=mine)
+    assert (wrong.status_code, wrong.headers["access-control-allow-origin"]) == (422, "https://www.example.com")
+
+
+async def test_a_source_above_its_rate_is_told_when_to_come_again(at: Any) -> None:
+    answers = [await at.post("/v1/touchpoints", "slow", json={"type": "call", "email": "a@b.es"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert int(answers[2].headers["retry-after"]) > 60
+
+
+@pytest.mark.parametrize("call", ["identify", "track", "page", "screen", "group", "alias"])
+async def test_segment_calls_are_answered_with_exactly_200(at: Any, call: str) -> None:
+    event = {"userId": "u-1", "messageId": f"single-{call}", "event": "e", "previousId": "a"}
+    answer = await at.post(f"/v1/{call}", "app", json=event)
+    assert (answer.status_code, answer.json()) == (200, {"success": True})
+    (recorded,) = await at.recorded(1, {str(touchpoint_id("app", f"single-{call}"))})
+    assert recorded.original_type == call
+
+
+@pytest.mark.parametrize(
+    "labels", [{"content-encoding": "gzip"}, {}, {"content-type": "application/x-www-form-urlencoded"}]
+)
+async def test_sdk_batches_come_packed_under_any_label_their_key_in_header_or_body(
+    at: Any, labels: dict[str, str]
+) -> None:
+    name = f"gz-{len(labels)}-{next(iter(labels), 'none')}"
+    body = {
+        "batch": [{"type": "track", "event": "e", "anonymousId": "a", "messageId": f"{name}-{n}"} for n in range(50)]
+    }
+    ids = {str(touchpoint_id("app", f"{name}-{n}")) for n in range(50)}
+    basic = {"authorization": "Basic " + base64.b64encode(b"key-of-app:").decode()}
+    packed = gzip.compress(json.dumps(body).encode())
+    assert (await at.client.post(f"{at.url}/v1/batch", content=packed, headers=labels | basic)).status_code == 200
+    packed = gzip.compress(json.dumps(body | {"writeKey": "key-of-app"}).encode())
+    assert (await at.client.post(f"{at.url}/v1/batch", content=packed, headers=labels)).status_code == 200
+    recorded = await at.recorded(100, ids)
+    assert len(recorded) == 100  # a retry is on the topic twice, under one id
+    assert {str(event.id) for event in recorded} == ids
+
+
+async def test_a_body_an_sdk_cannot_mend_is_kept_and_answered_with_success(at: Any) -> None:
+    answer = await at.post("/v1/batch", "app", content=b'{"batch": [{"type": "track", ')
+    assert answer.status_code == 200
+    failed = await at.failed(1, None)
+    assert failed
+
+
+async def test_a_failed_touchpoint_comes_back_mended_under_its_own_id(at: Any) -> None:
+    broken = {"type": "track", "event": "Signed Up", "messageId": "to-mend"}
+    await at.post("/v1/batch", "app", json={"batch": [broken]})
+    (failed,) = await at.failed(1, {str(touchpoint_id("app", "to-mend"))})
+    ops = {"authorization": "Bearer an-api-token"}
+    again = failed.model_dump(mode="json")
+    still = await at.client.post(f"{at.url}/v1/replays", json=again, headers=ops)
+    assert (still.status_code, still.json()["field"]) == (422, "email")
+    del again["body_base64"]
+    again["body"] = json.dumps(broken | {"userId": "u-9"})
+    answer = await at.client.post(f"{at.url}/v1/replays", json=again, headers=ops)
+    assert (answer.status_code, answer.json()) == (202, {"touchpoint_ids": [str(failed.touchpoint_id)]})
+    (event,) = await at.recorded(1, {str(failed.touchpoint_id)})
+    assert (event.what.event, event.subjects[0].value) == ("Signed Up", "company:u-9")
+    assert (event.received_at, event.at) == (failed.received_at, failed.received_at)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"source": "gone"}, 422, "source"),
+        ({"body": None}, 422, None),
+        ({"body_base64": "e30="}, 422, None),
+        ({"received_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()}, 422, "received_at"),
+        ({"touchpoint_id": "x"}, 422, "touchpoint_id"),
+    ],
+)
+async def test_replays_that_cannot_be(at: Any, change: dict[str, Any], status: int, field: str | None) -> None:
+    body = {"touchpoint_id": str(touchpoint_id("app", "r")), "source": "app", "path": "/v1/track",
+            "body": '{"userId": "u", "event": "e"}'}  # fmt: skip
+    ops = {"authorization": "Bearer an-api-token"}
+    answer = await at.client.post(f"{at.url}/v1/replays", json=body | change, headers=ops)
+    assert (answer.status_code, answer.json().get("field")) == (status, field)
+    assert (await at.post("/v1/replays", "app", json=body)).status_code == 401  # a source's key is no token
+
+
+async def test_sources_are_listed_without_their_keys(at: Any) -> None:
+    answer = await at.client.get(f"{at.url}/v1/sources", headers={"authorization": "Bearer an-api-token"})
+    listed = {source["name"]: source for source in answer.json()["items"]}
+    assert listed["site"]["origins"] == ["https://www.example.com"]
+    assert all(len(key["sha256_begins"]) == 8 for source in listed.values() for key in source["keys"])
+    assert (await at.client.get(f"{at.url}/v1/sources")).status_code == 401
+
+
+async def test_sources_are_read_again_while_it_runs_and_a_bad_file_changes_nothing(
+    topics: str, tmp_path: Path, open_ingest: Callable[..., Any]
+) -> None:
+    async with open_ingest(topics, tmp_path, ["one"]) as at:
+        body = {"type": "call", "email": "a@b.es"}
+        assert (await at.post("/v1/touchpoints", "two", json=body)).status_code == 401
+        document = yaml.safe_load(at.sources_file.read_text())
+        both = [*document["sources"], at.source("two")]
+        at.sources_file.write_text(yaml.safe_dump({"sources": both}))
+        assert await until(lambda: at.post("/v1/touchpoints", "two", json=body), 202)
+        at.sources_file.write_text("sources: [")
+        ops = {"authorization": "Bearer an-api-token"}
+        for _ in range(100):
+            answer = await at.client.get(f"{at.url}/v1/sources", headers=ops)
+            if answer.json()["problems"]:
+                break
+            await asyncio.sleep(0.1)
+        assert answer.json()["problems"][0].startswith("line 1: no YAML")
+        assert (await at.post("/v1/touchpoints", "two", json=body)).status_code == 202
+
+
+async def until(work: Callable[[], Any], status: int) -> bool:
+    for _ in range(100):
+        if (await work()).status_code == status:
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def test_the_document_names_every_door(at: Any) -> None:
+    document = (await at.client.get(f"{at.url}/openapi.json")).json()
+    doors = {"/v1/touchpoints", "/v1/forms/{source}", "/v1/batch", "/v1/track", "/v1/sources", "/v1/replays"}
+    assert doors <= set(document["paths"])
+    assert document["components"]["schemas"]["Touchpoint"]["properties"]["email"]
+
+
+async def test_time_travel_moves_the_receipt(topics: str, tmp_path: Path, open_ingest: Callable[..., Any]) -> None:
+    shift = tmp_path / "clock"
+    shift.write_text("86400")
+    async with open_ingest(topics, tmp_path, ["one"], time_travel=True, clock_file=shift) as at:
+        answer = await at.post("/v1/touchpoints", "one", json={"type": "call", "email": "a@b.es", "id": "tt"})
+        (event,) = await at.recorded(1, {answer.json()["touchpoint_id"]})
+    assert timedelta(hours=23) < event.received_at - datetime.now(UTC) < timedelta(hours=25)
