@@ -58,6 +58,6 @@ clean:
 .venv/ready: .uv/bin/uv requirements.lock $(MEMBERS:%=%/pyproject.toml)
 	@echo 'installing what the lock names …' >&2
 	@test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) .venv
-	@$(UV) pip sync -q --python $(BIN)/python --require-hashes requirements.lock
-	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(MEMBERS:%=-e %)
+	@$(UV) pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip install -q --python $(BIN)/python --compile-bytecode --no-deps --no-build-isolation $(MEMBERS:%=-e %)
 	@touch $@

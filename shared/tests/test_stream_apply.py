@@ -72,6 +72,19 @@ async def test_the_limit_stops_before_a_bad_deploy_buries_the_stream(ledger: Led
     assert [letter.offset for letter in letters] == list(range(50))  # the first fifty, in order, and no more
 
 
+def test_good_and_bad_in_turn_are_not_in_a_row() -> None:
+    limit = dead.Limit(in_a_row=3, at_least=20)
+    limit.check([True, False, True, True, True, False])
+    limit.count([True, False, True, True, True, False])
+    limit.check([True, True, True])
+    limit.count([False, True, True])
+    with pytest.raises(dead.TooManyDeadLetters, match="4 records in a row"):
+        limit.check([True, True])
+    limit.check([True, False])
+    with pytest.raises(dead.TooManyDeadLetters, match="7 of 20"):
+        limit.check([True, *[False] * 10])
+
+
 async def test_replay_handles_the_record_here_and_drop_forgets_it(ledger: Ledger) -> None:
     ledger.poison = {1, 2}
     await run(ledger, records(4))

@@ -1,4 +1,4 @@
-"""Shows who may see what: sessions, CSRF, loopback, reps; the two languages; erasure from the page; the JSON beside it."""
+"""Shows who may see what: sessions, CSRF, loopback, reps; the two languages; erasure; the JSON and the stream."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What handoff's tests share: a playbook small enough to reckon with by hand, MQLs, a real database, a rep's receiver."""
+"""What handoff's tests share: a playbook small enough to reckon with by hand, MQLs, a real database, a target."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -75,7 +75,8 @@ rules:
 calendars:
   - id: office
     zone: Europe/Madrid
-    hours: {mon: ["09:00-17:00"], tue: ["09:00-17:00"], wed: ["09:00-17:00"], thu: ["09:00-17:00"], fri: ["09:00-17:00"]}
+    hours: {mon: ["09:00-17:00"], tue: ["09:00-17:00"], wed: ["09:00-17:00"], thu: ["09:00-17:00"],
+            fri: ["09:00-17:00"]}
   - id: always-open
     zone: Europe/Madrid
     hours: {mon: ["00:00-24:00"], tue: ["00:00-24:00"], wed: ["00:00-24:00"], thu: ["00:00-24:00"],

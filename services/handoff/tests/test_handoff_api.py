@@ -22,7 +22,7 @@ from relevo.service.web import Guard
 
 Mql = Callable[..., LeadQualified]
 
-TOKENS = {
+TOKENS: dict[str, dict[str, Any]] = {
     "boss": {"scopes": ["read", "answer", "manage", "operate"]},
     "reader": {"scopes": ["read"]},
     "ana": {"scopes": ["read", "answer"], "rep": "ana"},

@@ -1,4 +1,4 @@
-"""Shows, over a real PostgreSQL, how MQLs are given away in batches, wait, drain, and how ladders' steps act on them."""
+"""Shows, over a real PostgreSQL, how MQLs are given away in batches, wait, drain, and how ladders act on them."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,12 +11,13 @@ import pytest
 
 from handoff import queries
 from handoff.drain import drain_some
-from handoff.handlers import assign_leads, take_steps
+from handoff.handlers import assign_leads, erase, take_steps
 from handoff.settle import Answering, Settled, settle
 from relevo.events import (
     LeadAccepted,
     LeadAssigned,
     LeadDisqualified,
+    LeadErased,
     LeadQualified,
     LeadRecycled,
     LeadRejected,
@@ -53,7 +54,8 @@ async def answered(kept: Any, of: LeadAssigned, **said: Any) -> Settled:
         tx.emit(*settled.events)
         return settled
 
-    return await kept.run(work)
+    settled: Settled = await kept.run(work)
+    return settled
 
 
 async def load(kept: Any) -> dict[str, int]:
@@ -278,6 +280,21 @@ async def test_a_new_playbook_moves_a_waiting_lead_to_another_team(kept: Any, mq
 
     (moved,) = await kept.run(drain)
     assert (moved.rep.id, moved.playbook.revision) == ("dora", 2)
+
+
+async def test_an_erased_lead_leaves_its_counts_and_nothing_of_the_person(kept: Any, mql: Mql) -> None:
+    await kept.endpoint("https://everybody.example/")
+    event = mql()
+    (assigned,) = await kept.handle(assign_leads, event)
+    erased = LeadErased(at=event.at, by="user:dpo", lead_id=event.lead_id, subject_ids=(), received_before=event.at)
+    assert await kept.handle(erase, erased, erased.model_copy(update={"id": uuid4()})) == []
+    assert await load(kept) == {assigned.rep.id: 0}
+    for table in ("assignment", "decision", "delivery"):
+        assert await kept.sql(f"select from {table}") == []
+    assert await kept.handle(assign_leads, mql(lead_id=event.lead_id, cycle=2)) == [], "it is not taken in again"
+    assert await kept.handle(take_steps, step(SlaBreached, assigned, "reassign")) == []
+    (counted,) = await kept.sql("select sum(assigned) from counter")
+    assert counted[0] == 1
 
 
 async def test_counters_survive_weights_membership_and_publications(kept: Any, mql: Mql) -> None:

@@ -27,7 +27,11 @@ def lead(playbook: Playbook, number: int | None = None, **values: Any) -> Lead:
     return Lead(UUID(int=number) if number else uuid4(), playbook.activation("mql", known), known, **more)
 
 
-def decide(playbook: Playbook, of: Lead, now: datetime = T0, **reps: RepState) -> Decision:
+def decide(playbook: Playbook, of: Lead, **reps: RepState) -> Decision:
+    return decide_at(playbook, of, T0, reps)
+
+
+def decide_at(playbook: Playbook, of: Lead, now: datetime, reps: TeamState) -> Decision:
     found = route(playbook, of, {team.id: reps for team in playbook.routing.teams}, now)
     assert found is not None
     return found
@@ -73,7 +77,11 @@ teams:
       - {id: before, name: T, email: t@us.example, skills: [big]}
       - {id: fine, name: T, email: t@us.example, languages: [ES], territories: [ES], skills: [big]}
 rules:
-  - {id: all, name: All, when: "true", team: team, needs: {language: lead.language, territory: lead.country, skills: [big]}}
+  - id: all
+    name: All
+    when: "true"
+    team: team
+    needs: {language: lead.language, territory: lead.country, skills: [big]}
 """,
             "sla.yaml": documents["sla.yaml"].replace(
                 "policies:", '  - {id: nights, zone: Europe/Madrid, hours: {mon: ["22:00-24:00"]}}\npolicies:'
@@ -106,7 +114,7 @@ def test_a_lead_that_does_not_say_its_language_can_go_to_anybody(playbook: Playb
 
 def test_outside_hours_it_waits_or_is_assigned_as_the_team_says(playbook: Playbook, documents: dict[str, str]) -> None:
     night = T0 + 12 * HOUR
-    waits = decide(playbook, lead(playbook), night)
+    waits = decide_at(playbook, lead(playbook), night, {})
     assert waits.rep is None
     assert {tuple(tests) for tests in failed(waits).values()} == {("hours",)}
     north = playbook.routing.team("north")
@@ -115,7 +123,7 @@ def test_outside_hours_it_waits_or_is_assigned_as_the_team_says(playbook: Playbo
     assert next_chance(playbook, north, {}, night) == datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
     routing = documents["routing.yaml"].replace("calendar: office", "calendar: office\n    outside_hours: assign")
     assigns = load(documents | {"routing.yaml": routing})
-    assert decide(assigns, lead(assigns), night).rep is not None
+    assert decide_at(assigns, lead(assigns), night, {}).rep is not None
 
 
 def test_the_related_rep_goes_first_and_leaves_it_to_the_rules_when_unable(playbook: Playbook) -> None:
@@ -201,6 +209,10 @@ rules: [{{id: all, name: All, when: "true", team: team}}]
     return load({**documents, "routing.yaml": routing})
 
 
+def nobody_yet() -> TeamState:
+    return {}
+
+
 def give(playbook: Playbook, state: TeamState, number: int) -> tuple[TeamState, Decision]:
     now = T0 + number * timedelta(minutes=1)
     decision = route(playbook, lead(playbook, number + 1), {"team": state}, now)
@@ -215,7 +227,7 @@ def deviations(state: TeamState) -> list[float]:
 @given(reps=st.integers(2, 30), leads=st.integers(1, 200))
 @settings(max_examples=25, deadline=None)
 def test_with_equal_weights_nobody_is_ever_a_whole_lead_off(documents: dict[str, str], reps: int, leads: int) -> None:
-    playbook, state = team_of(documents, [1.0] * reps), {}
+    playbook, state = team_of(documents, [1.0] * reps), nobody_yet()
     for number in range(leads):
         state, _ = give(playbook, state, number)
         assert max(map(abs, deviations(state))) < 1
@@ -228,7 +240,7 @@ def test_with_equal_weights_nobody_is_ever_a_whole_lead_off(documents: dict[str,
 )
 @settings(max_examples=25, deadline=None)
 def test_with_any_weights_nobody_is_two_leads_off(documents: dict[str, str], weights: list[float], leads: int) -> None:
-    playbook, state = team_of(documents, weights), {}
+    playbook, state = team_of(documents, weights), nobody_yet()
     for number in range(leads):
         state, _ = give(playbook, state, number)
         assert max(map(abs, deviations(state))) < 2
@@ -239,7 +251,7 @@ def test_with_any_weights_nobody_is_two_leads_off(documents: dict[str, str], wei
 def test_targets_count_only_leads_a_rep_could_take(documents: dict[str, str], seed: int) -> None:
     """Reps come and go at random: shortfalls stay small, and add up to nothing."""
     chance = random.Random(seed)
-    playbook, state = team_of(documents, [1, 1, 2, 1, 3]), {}
+    playbook, state = team_of(documents, [1, 1, 2, 1, 3]), nobody_yet()
     for number in range(300):
         away = {rep for rep in range(5) if chance.random() < 0.4}
         seen = {f"r{n}": replace(state.get(f"r{n}", NEW), away=n in away) for n in range(5)}
@@ -253,7 +265,7 @@ def test_targets_count_only_leads_a_rep_could_take(documents: dict[str, str], se
 
 def test_one_who_comes_back_is_level_or_catches_up_as_the_team_says(documents: dict[str, str]) -> None:
     def leads_of_the_returned(returning: str) -> list[str | None]:
-        playbook, state = team_of(documents, [1, 1, 1], returning), {}
+        playbook, state = team_of(documents, [1, 1, 1], returning), nobody_yet()
         for number in range(30):
             state = {**state, "r0": replace(state.get("r0", NEW), away=True)}
             state, _ = give(playbook, state, number)
@@ -269,7 +281,7 @@ def test_one_who_comes_back_is_level_or_catches_up_as_the_team_says(documents: d
 
 
 def test_a_new_rep_starts_level_with_the_others(documents: dict[str, str]) -> None:
-    two, state = team_of(documents, [1, 1]), {}
+    two, state = team_of(documents, [1, 1]), nobody_yet()
     for number in range(40):
         state, _ = give(two, state, number)
     three = team_of(documents, [1, 1, 1])
@@ -282,7 +294,7 @@ def test_a_new_rep_starts_level_with_the_others(documents: dict[str, str]) -> No
 
 @pytest.mark.parametrize("leads", [10_000])
 def test_ten_thousand_leads_in_a_large_team(documents: dict[str, str], leads: int) -> None:
-    playbook, state, worst = team_of(documents, [1.0] * 12), {}, 0.0
+    playbook, state, worst = team_of(documents, [1.0] * 12), nobody_yet(), 0.0
     for number in range(leads):
         state, _ = give(playbook, state, number)
         worst = max(worst, max(map(abs, deviations(state))))

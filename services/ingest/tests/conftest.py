@@ -48,7 +48,12 @@ class Ingest:
     sources_file: Path
     kafka: str
     client: httpx.AsyncClient
+    ports: Ports
+    task: asyncio.Task[None]
     secret: bytes = SECRET.encode()
+
+    def free_port(self) -> int:
+        return self.ports.take()
 
     @staticmethod
     def source(name: str) -> dict[str, Any]:
@@ -120,7 +125,7 @@ async def ingest_at(kafka: str, folder: Path, sources: list[dict[str, Any]], **s
         stack.callback(ports.release)
         it = await stack.enter_async_context(running(ingest(), chosen))
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=20))
-        yield Ingest(it.url, it.service, sources_file, kafka, client)
+        yield Ingest(it.url, it.service, sources_file, kafka, client, ports, it.task)
 
 
 SOURCES = [

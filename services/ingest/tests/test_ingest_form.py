@@ -1,17 +1,22 @@
 """Shows that any form is understood: its encodings, its field names in English and Spanish, its traps."""
 
 import json
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 
 from ingest.draft import Draft, Request, Unusable
+from ingest.normalise import recorded
 from ingest.registry import Source
 from ingest.sources import form
 from ingest.sources.guess import plain
 
+MATERIAL = Path(os.environ.get("RELEVO_MATERIAL", Path(__file__).parents[4] / "shared" / "material")) / "web_forms"
+with_material = pytest.mark.skipif(not MATERIAL.is_dir(), reason="RELEVO_MATERIAL is not there")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 URLENCODED = "application/x-www-form-urlencoded"
 
@@ -184,3 +189,15 @@ def test_what_is_no_form_is_refused_clearly(body: bytes, content_type: str, stat
 )  # fmt: skip
 def test_names_are_compared_in_one_spelling(name: str, short: str) -> None:
     assert plain(name) == short
+
+
+@with_material
+def test_bodies_of_two_tools_posted_as_plain_forms() -> None:
+    typeform, webflow = (entry["body"] for entry in json.loads((MATERIAL / "payloads.json").read_text()))
+    draft = read(json.dumps(webflow).encode(), "application/json")
+    assert (draft.email, draft.first, draft.last) == ("john.doe@example.com", "John", "Doe")
+    assert (draft.what["text"], draft.event_id) == ("I'd like to learn more about your services", None)
+    assert draft.occurred_at == datetime(2024, 1, 15, 14, 30, tzinfo=UTC)
+    nobody = read(json.dumps(typeform).encode(), "application/json")
+    with pytest.raises(Unusable, match="email, user_id or anonymous_id"):
+        recorded(nobody, source(), b"s", NOW)

@@ -24,7 +24,7 @@ from relevo_local.processes import Processes, Program, finish
 from relevo_local.trouble import Trouble
 
 _HEAP = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC")
-_START = 60.0  # seconds
+_START = 120.0  # seconds; a busy machine is slow with a JVM
 
 
 class Unavailable(Trouble):

@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
 
-from relevo.events.topics import TOPICS
-from relevo.stream.kafka import KafkaAway, Reader
+from relevo.stream.kafka import KafkaAway, looking_on
 from relevo_local.together import together
 
 Partition = tuple[str, int]
@@ -17,9 +16,9 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True)
 class Watch:
-    """A reader of the broker's ends, and a connection to each service's database."""
+    """Asks the broker where its partitions end, and each service's database how far it has come."""
 
-    reader: Reader
+    ends: Callable[[Collection[str]], Awaitable[dict[Partition, int]]]
     databases: tuple[asyncpg.Connection, ...]
 
     async def quiet(self, within: float, pause: float = 0.1) -> bool:
@@ -27,40 +26,34 @@ class Watch:
         deadline = time.monotonic() + within
         before = None
         while time.monotonic() < deadline:
-            now = await self._ends()
+            now = await self._at_the_ends()
             if now is not None and now == before:
                 return True
             before = now
             await asyncio.sleep(pause)
         return False
 
-    async def _ends(self) -> dict[Partition, int] | None:
-        """The ends of all partitions that somebody reads if nothing is under way, else None."""
+    async def _at_the_ends(self) -> dict[Partition, int] | None:
+        """Where all partitions end that somebody reads, if nothing is under way; else None."""
         stages = await together(map(_stage, self.databases))
-        ends = await self.reader.end_offsets(self._partitions({topic for _, at in stages for topic, _ in at}))
+        ends = await self.ends({topic for _, positions in stages for topic, _ in positions})
         for waiting, positions in stages:
             read = {topic for topic, _ in positions}
-            if waiting or any(positions.get(p, 0) < end for p, end in ends.items() if p[0] in read):
+            if waiting or any(positions.get(place, 0) < end for place, end in ends.items() if place[0] in read):
                 return None
         return ends
-
-    def _partitions(self, topics: set[str]) -> list[Partition]:
-        return [(topic, number) for topic in topics for number in range(self.reader.partitions(topic) or 0)]
 
 
 @asynccontextmanager
 async def watching(kafka: str, databases: Mapping[str, str]) -> AsyncIterator[Watch]:
     """Raises KafkaAway, OSError or asyncpg.PostgresError where one of them cannot be reached."""
-    topics = [topic.name for topic in TOPICS]
-    reader = Reader(kafka, "drain", topics, "local", assigned=lambda: None, revoked=_nothing)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(reader.stop)
-        await reader.start()
+        ends = await stack.enter_async_context(looking_on(kafka))
         connections = []
         for dsn in databases.values():
             connections.append(await asyncpg.connect(dsn, timeout=5))
             stack.push_async_callback(connections[-1].close, timeout=2)
-        yield Watch(reader, tuple(connections))
+        yield Watch(ends, tuple(connections))
 
 
 async def drained(kafka: str, databases: Mapping[str, str], within: float) -> bool:
@@ -80,7 +73,3 @@ async def _stage(connection: asyncpg.Connection) -> tuple[int, dict[Partition, i
     )
     positions = {(row["topic"], row["partition"]): row["next_offset"] for row in rows if row["topic"] is not None}
     return rows[0]["waiting"], positions
-
-
-async def _nothing() -> None:
-    pass

@@ -72,7 +72,10 @@ async def stream(
     return StreamingResponse(frames, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-@router.post("/search", summary="Leads by name, e-mail address or company")
+_SEARCH = {"requestBody": {"required": True, "content": {"application/json": {"schema": Search.model_json_schema()}}}}
+
+
+@router.post("/search", summary="Leads by name, e-mail address or company", openapi_extra=_SEARCH)
 async def search(request: Request, actor: Reader) -> Response:
     wanted = await body(request, Search)
     async with of(request).transaction() as tx:

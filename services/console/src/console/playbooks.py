@@ -39,7 +39,17 @@ class Approving(BaseModel):
     approvals: frozenset[Side] = Field(min_length=1)
 
 
-@router.post("", summary="Check a playbook; approve it for a team; published once both teams approve")
+def _takes(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a body that the route reads itself."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.post(
+    "",
+    summary="Check a playbook; approve it for a team; published once both teams approve",
+    openapi_extra=_takes(Proposal),
+)
 async def propose(request: Request, actor: Author) -> Response:
     proposal = await body(request, Proposal)
     _may_sign(request, actor, proposal.approvals)
@@ -55,7 +65,7 @@ async def propose(request: Request, actor: Author) -> Response:
     return await write(request, work)
 
 
-@router.post("/{version}/approve", summary="Approve a waiting playbook for a team")
+@router.post("/{version}/approve", summary="Approve a waiting playbook for a team", openapi_extra=_takes(Approving))
 async def approve(request: Request, version: str, actor: Author) -> Response:
     approving = await body(request, Approving)
     _may_sign(request, actor, approving.approvals)

@@ -18,7 +18,8 @@ insert into delivery (webhook_id, endpoint_id, lead_id, cycle, assignment_id, ve
 select n.webhook_id, e.endpoint_id, n.lead_id, n.cycle, n.assignment_id, n.version, n.type, n.body, 'pending', $11, $11,
   n.trace
 from unnest($1::text[], $2::text[], $3::uuid[], $4::int[], $5::uuid[], $6::int[], $7::text[], $8::text[], $9::text[],
-  $10::text[]) with ordinality as n (type, webhook_id, lead_id, cycle, assignment_id, version, rep, team, body, trace, n)
+  $10::text[]) with ordinality
+  as n (type, webhook_id, lead_id, cycle, assignment_id, version, rep, team, body, trace, n)
 join endpoint e on e.removed_at is null and n.type = any(e.types)
   and case e.target when 'rep' then e.target_id = n.rep when 'team' then e.target_id = n.team else true end
 order by n.n

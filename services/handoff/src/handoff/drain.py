@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from handoff import queries
+from handoff import counters, queries
 from handoff.eligible import anybody, next_chance
 from handoff.place import Placing, place, relations
 from handoff.wake import Next, again_and_again
@@ -21,7 +21,7 @@ async def drain(service: Service) -> None:
         async with service.transaction() as tx:
             queued = await queries.queues(tx)
             teams = [team for name in queued if (team := tx.playbook.routing.team(name)) is not None]
-            states = await queries.team_states(tx, teams)
+            states = await counters.team_states(tx, teams)
             # By a new playbook a lead may belong to another team: then all that wait are looked at.
             new, revision = tx.stamp.revision != revision, tx.stamp.revision
             able = [team.id for team in teams if anybody(tx.playbook, team, states[team.id], tx.now)]

@@ -1,4 +1,4 @@
-"""Kafka: MQLs go to reps; the steps of sla-monitor's ladders are carried out, checked again under the lead's lock."""
+"""Kafka: MQLs go to reps; steps of sla-monitor's ladders are carried out if still due; the erased are forgotten."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from handoff.place import Placing, place, relations
 from handoff.settings import answers_at
 from handoff.settle import Answering, Settled, settle
 from handoff.steps import still_due
-from relevo.events import Event, LeadQualified, SlaBreached, SlaWarned
+from relevo.events import Event, LeadErased, LeadQualified, SlaBreached, SlaWarned
 from relevo.events.slas import Step
 from relevo.stream import Transaction, on
 
@@ -62,6 +62,14 @@ async def take_steps(tx: Transaction, steps: Sequence[Step]) -> list[Event]:
         caused += [event for _, event in await place(tx, placings)]
         await deliveries.write(tx, notices)
     return caused
+
+
+@on(LeadErased)
+async def erase(tx: Transaction, erasures: Sequence[LeadErased]) -> None:
+    """Assignments, decisions and webhooks of that person go, bodies and all; counters stay, without a person."""
+    leads = [erased.lead_id for erased in erasures]
+    await queries.lock_leads(tx, leads)
+    await queries.erase(tx, leads)
 
 
 def _each_lead_once(steps: Sequence[Step]) -> Iterator[dict[tuple[UUID, int], Step]]:

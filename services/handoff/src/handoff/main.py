@@ -1,9 +1,9 @@
-"""The wiring: handoff reads MQLs and the steps of promises, and writes `assignments`."""
+"""The wiring: handoff reads MQLs, the steps of promises and erasures, and writes `assignments`."""
 
 from handoff.api import routers
 from handoff.deliver import deliver
 from handoff.drain import drain
-from handoff.handlers import assign_leads, take_steps
+from handoff.handlers import assign_leads, erase, take_steps
 from handoff.settings import Settings
 from relevo.events.topics import ASSIGNMENTS
 from relevo.service import Service
@@ -11,7 +11,7 @@ from relevo.service import Service
 service = Service(
     "handoff",
     8003,
-    handlers=[assign_leads, take_steps],
+    handlers=[assign_leads, take_steps, erase],
     api=routers,
     loops=[deliver, drain],
     writes=[ASSIGNMENTS],

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from handoff import deliveries, message, queries
+from handoff import counters, deliveries, message, queries
 from handoff.answer import STAGE_WORD
 from handoff.assignment import Assignment, assigned_event, placed, waiting_event
 from handoff.eligible import Lead, TeamState
@@ -51,7 +51,7 @@ async def place(tx: Transaction, placings: Sequence[Placing]) -> list[tuple[Assi
     playbook = tx.playbook
     leads = [_as_lead(playbook, each) for each in placings]
     teams = {team.id: team for each, lead in zip(placings, leads, strict=True) for team in _teams(playbook, each, lead)}
-    before = await queries.lock_teams(tx, teams.values())
+    before = await counters.lock_teams(tx, teams.values())
     states: dict[str, TeamState] = dict(before)
 
     placed_now: list[tuple[Placing, Assignment, Decision | None]] = []
@@ -75,8 +75,8 @@ async def place(tx: Transaction, placings: Sequence[Placing]) -> list[tuple[Assi
     changed = [assignment for _, assignment, _ in placed_now]
     await queries.save_assignments(tx, changed)
     await queries.save_decisions(tx, [(a, decision) for _, a, decision in placed_now if decision is not None])
-    await queries.save_counters(tx, before, states)
-    await queries.add_open(tx, load)
+    await counters.save(tx, before, states)
+    await counters.add_open(tx, load)
     positions = await queries.positions(tx, [a for a in changed if a.stage == "waiting"])
     events = [_event(tx, each, a, decision, positions) for each, a, decision in placed_now]
     outcomes = list(zip(changed, events, strict=True))

@@ -1,19 +1,18 @@
-"""Set-based SQL on leads, assignments, decisions, teams and reps: one statement per batch.
+"""Set-based SQL on leads, assignments and decisions: one statement per batch.
 
 Locks are taken in one order everywhere, so that nobody waits in a circle: leads, then teams, then reps, each by id.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 
-from handoff import assignment
+from handoff import assignment, counters
 from handoff.assignment import COLUMNS, Assignment
-from handoff.eligible import RepState, TeamState
 from handoff.route import Decision
-from relevo.playbook import Team
 from relevo.stream import Transaction
 
 # A conflicting row is locked by `do update` and, because of `where false`, not written.
@@ -21,52 +20,23 @@ _LOCK_LEADS = (
     "insert into lead (lead_id) select id from unnest($1::uuid[]) as id order by id"
     " on conflict (lead_id) do update set lead_id = excluded.lead_id where false"
 )
-_LOCK_TEAMS = (
-    "insert into team (team_id) select id from unnest($1::text[]) as id order by id"
-    " on conflict (team_id) do update set team_id = excluded.team_id where false"
-)
-_LOCK_REP = (
-    "insert into rep (rep_id) values ($1) on conflict (rep_id) do update set rep_id = excluded.rep_id where false"
-)
 _COLUMNS = ", ".join(f"a.{column}" for column in COLUMNS)
 _KEPT = ("assignment_id", "lead_id", "cycle", "mql_at", "about")  # never change
 _OPEN = "('assigned', 'accepted', 'contacted', 'opportunity')"
 _KNOWN = f"""
-select exists (select from assignment where lead_id = asked.lead_id and cycle = asked.cycle) as before,
+select exists (select from assignment where lead_id = asked.lead_id and cycle = asked.cycle)
+    or exists (select from lead where lead_id = asked.lead_id and erased_at is not null) as before,
   (select rep from assignment where lead_id = asked.lead_id and stage in {_OPEN} order by cycle desc limit 1) as person,
   (select rep from assignment where company_domain = asked.domain and rep is not null and not manager
      and (stage in {_OPEN} or stage = 'won') order by assigned_at desc limit 1) as company
 from unnest($1::uuid[], $2::int[], $3::text[]) with ordinality as asked (lead_id, cycle, domain, n) order by n
 """  # noqa: S608  no value in it
-_TEAMS = """
-select w.team, w.rep, coalesce(c.assigned, 0), coalesce(c.target, 0), c.last_at, coalesce(r.open_leads, 0), gone.away,
-  gone.until, case when w.per is null then 0 else
-    (select count(*) from decision where rep = w.rep and at > $4 - make_interval(secs => w.per)) end
-from unnest($1::text[], $2::text[], $3::float[]) as w (team, rep, per)
-left join counter c on c.team = w.team and c.rep = w.rep
-left join rep r on r.rep_id = w.rep
-cross join lateral (
-  select count(*) > 0 as away, case when bool_or(until_at is null) then null else max(until_at) end as until
-  from away where away.rep = w.rep and from_at <= $4 and (until_at is null or until_at > $4)) as gone
-"""
 _SAVE = f"""
 insert into assignment select * from jsonb_populate_recordset(null::assignment, cast($1::text as jsonb))
 on conflict (assignment_id) do update set
   {", ".join(f"{c} = excluded.{c}" for c in COLUMNS if c not in _KEPT)}
 """  # noqa: S608  no value in it
 _SAVE_DECISIONS = "insert into decision select * from jsonb_populate_recordset(null::decision, cast($1::text as jsonb))"
-_SAVE_COUNTERS = (
-    "insert into counter (team, rep, assigned, target, last_at)"
-    " select * from unnest($1::text[], $2::text[], $3::bigint[], $4::float[], $5::timestamptz[])"
-    " on conflict (team, rep) do update"
-    " set assigned = excluded.assigned, target = excluded.target, last_at = excluded.last_at"
-)
-_ADD_OPEN = (
-    "insert into rep (rep_id, open_leads) select rep, greatest(0, more)"
-    " from unnest($1::text[], $2::int[]) as load (rep, more) order by rep"
-    " on conflict (rep_id) do update set open_leads = greatest(0, rep.open_leads + (select more from"
-    " unnest($1::text[], $2::int[]) as load (rep, more) where load.rep = excluded.rep_id))"
-)
 _BY_ID = f"select {_COLUMNS} from assignment a where assignment_id = any($1::uuid[])"  # noqa: S608
 _BY_LEAD = f"""
 select {_COLUMNS} from assignment a join unnest($1::uuid[], $2::int[]) as asked (lead_id, cycle) using (lead_id, cycle)
@@ -85,8 +55,18 @@ _POSITIONS = (
 )
 
 
+# What is open gives its place back; targets and counts stay, since they say nothing of the person.
+_ERASE = (
+    "update lead set erased_at = $2 where lead_id = any($1::uuid[])",
+    "delete from delivery where lead_id = any($1::uuid[])",
+    "delete from decision where lead_id = any($1::uuid[])",
+)
+_ERASE_ASSIGNMENTS = f"delete from assignment where lead_id = any($1::uuid[]) returning rep, stage in {_OPEN} as open"  # noqa: S608
+
+
 class Known(NamedTuple):
-    """What is known when an MQL comes: whether it came before; whose this person's open lead is; whose the company."""
+    """What is known when an MQL comes: whether it came before (or was erased); whose this person's open lead is; whose
+    the company."""
 
     before: bool
     person: str | None
@@ -97,40 +77,11 @@ async def lock_leads(tx: Transaction, leads: Iterable[UUID]) -> None:
     await tx.driver_sql(_LOCK_LEADS, sorted(set(leads)))
 
 
-async def lock_rep(tx: Transaction, rep: str) -> None:
-    await tx.driver_sql(_LOCK_REP, rep)
-
-
 async def known(tx: Transaction, new: Sequence[Assignment]) -> list[Known]:
     """In the order of `new`."""
     domains = [each.about.snapshot.company.domain for each in new]
     rows = await tx.driver_sql(_KNOWN, [each.lead_id for each in new], [each.cycle for each in new], domains)
     return [Known(row.before, row.person, row.company) for row in rows]
-
-
-async def lock_teams(tx: Transaction, teams: Iterable[Team]) -> dict[str, TeamState]:
-    """The state of these teams; nobody else gives their leads away until this transaction ends."""
-    by_id = {team.id: team for team in teams}
-    if not by_id:
-        return {}
-    await tx.driver_sql(_LOCK_TEAMS, sorted(by_id))
-    # A second statement, so that it sees what those committed for whom the lock was waited.
-    return await team_states(tx, by_id.values())
-
-
-async def team_states(tx: Transaction, teams: Iterable[Team]) -> dict[str, TeamState]:
-    """The state of these teams as it is just now, not locked."""
-    asked: list[tuple[str, str, float | None]] = []
-    for team in teams:
-        asked += ((team.id, rep.id, rep.window.per.total_seconds() if rep.window else None) for rep in team.reps)
-        asked.append((team.id, team.manager.id, None))
-    if not asked:
-        return {}
-    states: dict[str, dict[str, RepState]] = {team: {} for team, _, _ in asked}
-    for row in await tx.driver_sql(_TEAMS, *map(list, zip(*asked, strict=True)), tx.now):
-        team_id, rep, assigned, target, last_at, open_leads, away, until, taken = tuple(row)
-        states[team_id][rep] = RepState(assigned, target, last_at, open_leads, taken, away, until)
-    return dict(states)
 
 
 async def save_assignments(tx: Transaction, assignments: Sequence[Assignment]) -> None:
@@ -178,24 +129,6 @@ def record_of(decision: Decision) -> dict[str, Any]:
     }
 
 
-async def save_counters(tx: Transaction, before: Mapping[str, TeamState], after: Mapping[str, TeamState]) -> None:
-    changed = [
-        (team, rep, state.assigned, state.target, state.last_at)
-        for team, states in sorted(after.items())
-        for rep, state in sorted(states.items())
-        if before[team].get(rep) != state
-    ]
-    if changed:
-        await tx.driver_sql(_SAVE_COUNTERS, *map(list, zip(*changed, strict=True)))
-
-
-async def add_open(tx: Transaction, more: Mapping[str, int]) -> None:
-    """Add to the reps' open leads (or take away)."""
-    changed = [(rep, number) for rep, number in sorted(more.items()) if number]
-    if changed:
-        await tx.driver_sql(_ADD_OPEN, *map(list, zip(*changed, strict=True)))
-
-
 async def assignment_of(tx: Transaction, assignment_id: UUID) -> Assignment | None:
     """The assignment, not locked."""
     row = (await tx.driver_sql(_BY_ID, [assignment_id])).one_or_none()
@@ -236,6 +169,16 @@ async def positions(tx: Transaction, waiting: Sequence[Assignment]) -> dict[UUID
         return {}
     rows = await tx.driver_sql(_POSITIONS, [each.team for each in waiting], [each.assignment_id for each in waiting])
     return {row.assignment_id: row.position for row in rows}
+
+
+async def erase(tx: Transaction, leads: Sequence[UUID]) -> None:
+    """Delete what is kept of these leads, whose locks are held, and leave a tombstone of each."""
+    gone = await tx.driver_sql(_ERASE_ASSIGNMENTS, leads)
+    await counters.add_open(tx, {rep: -count for rep, count in Counter(row.rep for row in gone if row.open).items()})
+    tombstone, *deletions = _ERASE
+    await tx.driver_sql(tombstone, leads, tx.now)
+    for deletion in deletions:
+        await tx.driver_sql(deletion, leads)
 
 
 async def decision(tx: Transaction, decision_id: UUID) -> Mapping[str, Any] | None:

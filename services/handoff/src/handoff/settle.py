@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from handoff import deliveries, message, queries
+from handoff import counters, deliveries, message, queries
 from handoff.answer import CONSEQUENCE, STAGE_WORD, Act, Refused, Said, Taken, answer
 from handoff.assignment import Assignment
 from handoff.place import Placing, place
@@ -69,7 +69,7 @@ async def settle(tx: Transaction, of: Assignment, said: Answering) -> Settled | 
         return Settled(after, (*events, moved))
     await queries.save_assignments(tx, [after])
     if of.is_open and not after.is_open and of.rep is not None:
-        await queries.add_open(tx, {of.rep: -1})
+        await counters.add_open(tx, {of.rep: -1})
     await deliveries.write(tx, list(_notices(tx, of, events)))
     return Settled(after, events)
 

@@ -28,6 +28,7 @@ lead = Table(
     "lead",
     metadata,
     Column("lead_id", Uuid, primary_key=True),
+    Column("erased_at", _time, comment="A tombstone: nothing of this lead is taken in again."),
     comment="The row that whoever says something of a lead has locked, so that its events commit in order.",
 )
 

@@ -18,6 +18,10 @@ from relevo.stream.kafka import Outgoing
 TOUCHPOINTS = Counter("relevo_ingest_touchpoints", "Touchpoints by source and what became of them", ["source", "what"])
 
 
+class CannotStart(Exception):
+    """Something in its environment has to be mended first; the message says what."""
+
+
 class Desk:
     """One per process; its parts are there while `opened`."""
 
@@ -29,16 +33,16 @@ class Desk:
 
     @asynccontextmanager
     async def opened(self, service: Service) -> AsyncIterator["Desk"]:
-        """Opens the spool and reads the sources. Ends the process with one line where it cannot work at all."""
+        """Opens the spool and reads the sources. Raises CannotStart."""
         settings = service.settings
         assert isinstance(settings, Settings)
         if settings.secret is None:
-            raise SystemExit("ingest: set RELEVO_SECRET, the installation secret that subject ids are made with")
+            raise CannotStart("set RELEVO_SECRET, the installation secret that subject ids are made with")
         self._service, self.secret = service, settings.secret.get_secret_value().encode()
         try:
             segments = Segments(settings.spool)
         except OSError as error:
-            raise SystemExit(f"ingest: {error}") from None
+            raise CannotStart(str(error)) from None
         self.spool = Spool(segments, settings.spool_limit)
         self.sources = Watched(settings.sources)
         self.journal = Journal(service.producer, self.spool)

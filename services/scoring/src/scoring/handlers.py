@@ -17,7 +17,7 @@ from relevo.events import (
 from relevo.events.leads import PastOwner
 from relevo.playbook import RuleFailed
 from relevo.stream import Transaction, on
-from scoring import queries, whose
+from scoring import queries, ties, whose
 from scoring.batch import Judged, Said, needs_history, walk
 from scoring.lead import REBUILD, Lead, disqualify, owned, recycle
 from scoring.score import Because, judge, rebuild
@@ -45,10 +45,10 @@ async def take_in(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) ->
     batch = [touch.touchpoint_id for touch, _ in kept]
     fresh, now = await queries.store(tx, kept)
     history = await queries.history(tx, needs_history(resolution, found.leads, tx.playbook), without=batch)
-    subjects = await queries.subjects_of(tx, into.keys())
+    subjects = await ties.subjects_of(tx, into.keys())
     way = walk(resolution, found.leads, history, subjects, fresh, tx.playbook, now)
     recent = await queries.recent(tx, incomplete(way.said), SHOWN, without=batch)
-    await queries.move(tx, into)
+    await ties.move(tx, into)
     await queries.save(tx, [way.leads[lead_id] for lead_id in dict.fromkeys(lead_id for _, lead_id in kept)], now)
     count_failures(way.failed)
     return events(way.said, recent, Now(now, tx.stamp, tx.playbook))
@@ -58,7 +58,7 @@ async def take_in(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) ->
 async def learn_outcomes(tx: Transaction, outcomes: Sequence[Outcome]) -> Sequence[Event]:
     """Who owned the lead; whether its trip is over. A cycle that ends or begins changes which signals count, so the
     lead is summed again from its touchpoints."""
-    where, before = await queries.lock_current(tx, {outcome.lead_id for outcome in outcomes})
+    where, before = await ties.lock_current(tx, {outcome.lead_id for outcome in outcomes})
     leads = dict(before)
     for outcome in outcomes:
         lead_id = where[outcome.lead_id]
@@ -110,10 +110,10 @@ async def judge_again(
 async def erase(tx: Transaction, erasures: Sequence[LeadErased]) -> Sequence[Event]:
     """Delete the lead and what was received before, keep a tombstone per subject. What was received since belongs to a
     new lead, and is taken in as if it came now."""
-    await queries.bury(tx, [(s, erased.received_before) for erased in erasures for s in erased.subject_ids])
-    where, _ = await queries.lock_current(tx, {erased.lead_id for erased in erasures})
+    await ties.bury(tx, [(s, erased.received_before) for erased in erasures for s in erased.subject_ids])
+    where, _ = await ties.lock_current(tx, {erased.lead_id for erased in erasures})
     before = {where[erased.lead_id]: erased.received_before for erased in erasures}
-    since = await queries.erase(tx, before)
+    since = await ties.erase(tx, before)
     return await take_in(tx, since) if since else []
 
 

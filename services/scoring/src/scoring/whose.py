@@ -6,7 +6,7 @@ from uuid import UUID
 
 from relevo.events import TouchpointRecorded, uuid7
 from relevo.stream import Transaction
-from scoring import queries
+from scoring import queries, ties
 from scoring.identity import Place, Resolution, resolve
 from scoring.lead import Lead
 
@@ -25,15 +25,15 @@ async def decide(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> 
     begun: dict[str, UUID] = {}
     mine: dict[str, UUID] = {}
     leads: dict[UUID, Lead] = {}
-    places = await queries.places(tx, {subject.subject_id for touch in touchpoints for subject in touch.subjects})
+    places = await ties.places(tx, {subject.subject_id for touch in touchpoints for subject in touch.subjects})
     while True:
         resolution = resolve(touchpoints, places, lambda subject: begun.setdefault(subject, uuid7()))
         unclaimed = {subject: tie for subject, tie in resolution.tied.items() if subject not in mine}
         if unclaimed:
-            won = await queries.claim(tx, unclaimed, unclaimed.keys() & places.keys())
+            won = await ties.claim(tx, unclaimed, unclaimed.keys() & places.keys())
             mine |= {subject: unclaimed[subject][1] for subject in won}
             if lost := unclaimed.keys() - won:
-                places |= await queries.places(tx, lost)
+                places |= await ties.places(tx, lost)
                 continue
         wanted = {place.lead_id for place in places.values() if place.lead_id is not None}
         missing = wanted - leads.keys()
@@ -42,10 +42,10 @@ async def decide(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> 
         leads |= await queries.lock(tx, missing, wait=not leads)
         gone = {subject for subject, place in places.items() if place.lead_id in missing - leads.keys()}
         before = places
-        places = _under_lock(before, leads) | (await queries.places(tx, gone) if gone else {})
+        places = _under_lock(before, leads) | (await ties.places(tx, gone) if gone else {})
         if places == before:
             break
-    await queries.retie(tx, {s: end for s, (_, end) in resolution.tied.items() if mine[s] != end})
+    await ties.retie(tx, {s: end for s, (_, end) in resolution.tied.items() if mine[s] != end})
     return Whose(resolution, leads)
 
 

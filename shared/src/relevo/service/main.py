@@ -7,28 +7,20 @@ from typing import Annotated, Any
 
 import typer
 import uvloop
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from rich.console import Console
-from rich.table import Table
 
 from relevo.service import logs
 from relevo.service.life import Only
-from relevo.service.migrate import migrate as bring_up
 from relevo.service.operate import printable
 from relevo.service.runtime import Service
 from relevo.service.web import to_json
 from relevo.stream import dead
 
-out = Console()
-
 
 def command_line(service: Service) -> typer.Typer:
     """The service's own commands; a service adds its own to what this returns."""
-    app = typer.Typer(help=service.description, no_args_is_help=True, add_completion=False)
+    app = typer.Typer(
+        help=service.description, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
 
     @app.command()
     def run(
@@ -43,6 +35,7 @@ def command_line(service: Service) -> typer.Typer:
     @app.command()
     def migrate() -> None:
         """Bring the database up to date and create the topics; do it before every roll-out."""
+        from relevo.service.migrate import migrate as bring_up  # alembic is slow to import, and `run` needs none of it
 
         async def work() -> None:
             async with service.opened():
@@ -82,13 +75,16 @@ def _dead_letters(service: Service) -> typer.Typer:
         if json_:
             typer.echo(to_json(found).decode())
             return
+        from rich.console import Console
+        from rich.table import Table
+
         table = Table("id", "at", "type", "where", "tries", "error", title=f"{len(found)} dead letters")
         for letter in found:
             where = f"{letter.topic}/{letter.partition}@{letter.offset}"
             table.add_row(
                 str(letter.id), f"{letter.at:%F %T}", letter.type, where, str(letter.tries), letter.error[:80]
             )
-        out.print(table)
+        Console().print(table)
 
     @app.command()
     def show(letter_id: int) -> None:
@@ -114,6 +110,12 @@ def _dead_letters(service: Service) -> typer.Typer:
 def _trace(service: str) -> None:
     """Record spans where OTEL_EXPORTER_OTLP_ENDPOINT says where to send them; else nothing is recorded."""
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        from opentelemetry import trace  # a third of a second to import, where nothing is recorded for nothing
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
         provider = TracerProvider(resource=Resource.create({"service.name": f"relevo-{service}"}))
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(provider)

@@ -360,6 +360,32 @@ class Reader:
         await _ends_in_time(self._client._client.close(), 2)
 
 
+@asynccontextmanager
+async def looking_on(bootstrap: str) -> AsyncIterator[Callable[[Collection[str]], Awaitable[dict[Partition, int]]]]:
+    """For who watches from outside, as a member of no group: a function that asks for the offset after the last record
+    of every partition of these topics. It, and entering, raise KafkaAway."""
+    client = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, request_timeout_ms=10_000)
+
+    async def ends(topics: Collection[str]) -> dict[Partition, int]:
+        wanted = [TopicPartition(t, number) for t in topics for number in client.partitions_for_topic(t) or ()]
+        try:
+            async with asyncio.timeout(5):
+                found = await client.end_offsets(wanted)
+        except Exception as error:
+            raise KafkaAway(type(error).__name__) from error
+        return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    try:
+        async with asyncio.timeout(_JOINING):
+            await client.start()
+    except Exception as error:
+        raise KafkaAway(type(error).__name__) from error
+    try:
+        yield ends
+    finally:
+        await _ends_in_time(client.stop(), 5)
+
+
 def _record(message: Any) -> Record:
     headers = tuple((name, value or b"") for name, value in message.headers)  # a header's value may be null
     return Record(message.topic, message.partition, message.offset, message.key, headers, message.value)

@@ -81,7 +81,7 @@ def _task(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> Any:
     life = _LIFE.get()
     if life is None or not life.holds(work):
         return asyncio.Task(work, loop=loop, **more)
-    task = asyncio.Task(life.lived(work), loop=loop, **more)  # type: ignore[arg-type, var-annotated]
+    task = asyncio.Task(life.lived(work), loop=loop, **more)
     task.add_done_callback(lambda _: work.close())  # it may be cancelled before its first step
     return task
 
@@ -89,7 +89,7 @@ def _task(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> Any:
 async def _survives(life: _Life, work: Coroutine[Any, Any, Any]) -> bool:
     context = copy_context()
     context.run(_LIFE.set, life)
-    task: asyncio.Task[Any] = asyncio.Task(life.lived(work), context=context)  # type: ignore[arg-type]
+    task: asyncio.Task[Any] = asyncio.Task(life.lived(work), context=context)
     await asyncio.wait({task})
     error = task.exception()
     if error is not None and not life.killed:  # else it may be anything that falling down has caused

@@ -56,6 +56,10 @@ class Stage:
     published: int = 0
 
     @property
+    def group(self) -> str:
+        return f"group-{self.name}"
+
+    @property
     def handler(self) -> Handler:
         @on(self.source)
         async def note(tx: Transaction, events: Sequence[Numbered]) -> list[Event]:
@@ -98,7 +102,7 @@ class Stage:
             database or self.database,
             more.pop("handlers", self.handlers),
             bootstrap=more.pop("kafka", self.kafka),
-            group=f"group-{self.name}",
+            group=self.group,
             profile="local",
             limit=limit,
             **more,
@@ -189,10 +193,13 @@ async def consuming(consumer: Consumer, *, joined: bool = True) -> AsyncIterator
         if joined:
             await _joined(consumer, task)
         yield consumer
-    finally:
-        consumer.stop()
-        async with asyncio.timeout(30):
-            await task
+    except BaseException:
+        task.cancel()
+        await asyncio.wait({task}, timeout=20)
+        raise
+    consumer.stop()
+    async with asyncio.timeout(30):
+        await task
 
 
 async def _joined(consumer: Consumer, task: asyncio.Task[None]) -> None:

@@ -66,15 +66,15 @@ def plan(seed: int, today: datetime, hours: Calendar, zone: ZoneInfo, late_comer
 
 
 def _moments(random: Random, today: datetime, hours: Calendar, zone: ZoneInfo) -> Iterator[datetime]:
-    """A moment in the morning of most working days of the quarter, and of no two days in a row none."""
+    """A moment in the morning of about every other working day of the quarter; never more than two days are left out."""
     day = (today - QUARTER).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    left_out = False
+    left_out = 0
     while (midnight := day) < today - timedelta(days=1):
         day = (midnight + timedelta(days=1, hours=3)).replace(hour=0)  # the next midnight, whatever the clocks do
         opening = next_opening(hours, midnight)
         if opening >= day:
             continue
-        left_out = not left_out and random.random() < 0.3
+        left_out = left_out + 1 if left_out < 2 and random.random() < 0.55 else 0
         if not left_out:
             yield opening + timedelta(minutes=random.randint(60, 150), seconds=random.randrange(60))
 

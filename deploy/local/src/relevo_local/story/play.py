@@ -33,14 +33,12 @@ async def play(theatre: Theatre, plan: Plan, today: datetime, progress: Progress
 async def _happen(theatre: Theatre, now: datetime, touches: Iterable[Touch]) -> set[datetime]:
     """Promises fall due, reps answer, people come. Returns the moments at which something follows from it."""
     await theatre.promises_caught_up(theatre.sales.ignored, now)
-    await theatre.settled()
-    moments = theatre.sales.read(now)
     await theatre.sales.answer(now)
     await theatre.doors.send(list(touches))
     await theatre.settled()
-    moments |= theatre.sales.read(now)
+    moments = theatre.sales.read(now)
     # One moment for all of a minute, and the earliest after it.
-    return {moment.replace(second=0, microsecond=0) + timedelta(minutes=1) for moment in moments if moment > now}
+    return {moment.replace(second=0, microsecond=0) + timedelta(minutes=1) for moment in moments}
 
 
 async def late_comers(theatre: Theatre, plan: Plan, now: datetime) -> list[float]:

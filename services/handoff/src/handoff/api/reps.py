@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import AwareDatetime, Field, model_validator
 from starlette.responses import Response
 
-from handoff import listings, queries
+from handoff import counters, listings
 from handoff.api.common import Body, Reader, on_behalf, takes, trace_of
 from handoff.eligible import NEW, RepState, day
 from relevo.events import RepAvailability
@@ -41,7 +41,7 @@ class Availability(Body):
 async def list_reps(request: Request, actor: Reader) -> Response:
     async with of(request).transaction() as tx:
         teams = tx.playbook.routing.teams
-        states = await queries.team_states(tx, teams)
+        states = await counters.team_states(tx, teams)
         absences = await listings.away(tx)
         items = [
             _shown(tx, team, rep, states[team.id].get(rep.id, NEW), absences.get(rep.id, []))
@@ -61,7 +61,7 @@ async def set_availability(request: Request, actor: OfTheDay, rep_id: str) -> Re
     async def work(tx: Transaction) -> Answer:
         if tx.playbook.routing.rep(rep_id) is None:
             raise Problem(404, "No such rep", detail="Reps are those of routing.yaml in the active playbook.")
-        await queries.lock_rep(tx, rep_id)
+        await counters.lock_rep(tx, rep_id)
         start = said.start or tx.now
         source = "console" if on_behalf(actor) else said.source
         if said.state == "available":
