@@ -154,9 +154,10 @@ async def test_the_timeline_is_in_order_and_pages_without_gaps(console, story):
     one = story()
     told = one.to_rep()
     instant = one.at + timedelta(hours=1)
-    same = [one.qualified(at=instant), one.scored().model_copy(update={"at": instant})]
+    same = [event.model_copy(update={"at": instant}) for event in (one.scored(), one.qualified(), one.sla_met())]
     await console.hear(*reversed(told))
-    await console.hear(*same)
+    await console.hear(same[2])
+    await console.hear(*same[:2])
     async with console.service.transaction() as tx:
         whole = await queries.timeline(tx, one.lead_id, None, 100)
         pages, cursor = [], None
@@ -165,8 +166,9 @@ async def test_the_timeline_is_in_order_and_pages_without_gaps(console, story):
             cursor = (page[-1].at, page[-1].rank, page[-1].seq)
     assert pages == whole
     assert [entry.at for entry in whole] == sorted((entry.at for entry in whole), reverse=True)
-    assert len(whole) == len(told) + 2
-    assert [entry.event.type for entry in whole[:2]] == ["lead.qualified.v1", "lead.scored.v1"]  # effect above cause
+    assert len(whole) == len(told) + 3
+    effect_above_cause = ["sla.met.v1", "lead.qualified.v1", "lead.scored.v1"]
+    assert [entry.event.type for entry in whole[:3]] == effect_above_cause
 
 
 async def test_a_merged_lead_shows_under_its_survivor(console, story):

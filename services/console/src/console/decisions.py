@@ -18,7 +18,7 @@ class Tested(BaseModel):
 
 
 class Considered(BaseModel):
-    """One rep at that moment. `to_get_it`: what would have had to be otherwise."""
+    """One rep at that moment, before the lead was given away."""
 
     rep: str
     chosen: bool
@@ -27,7 +27,6 @@ class Considered(BaseModel):
     weight: float
     assigned: float
     shortfall: float
-    to_get_it: str | None = None
 
 
 class Decision(BaseModel):

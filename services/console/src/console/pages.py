@@ -18,7 +18,7 @@ from console.html import STATIC, page
 from console.playbooks import approve_draft, role_of
 from console.speech import LANGUAGES, Speech, choose
 from console.telling import names_in, tell, who
-from console.trips import FUNNEL
+from console.trips import FUNNEL, standing
 from relevo.playbook import format_duration
 from relevo.service import Problem, of, write
 
@@ -50,11 +50,11 @@ async def now(request: Request, days: Annotated[int, Query(ge=0, le=3660)] = 30)
             funnel=await board.funnel(tx, tx.now - timedelta(days=days) if days else None),
             figures=await board.figures(tx),
             names=current.names if current else {},
-            clocks=await board.running_clocks(tx, 10, rep),
-            breaches=await board.latest_breaches(tx, 10, rep),
+            clocks=await board.running_clocks(tx, 12, rep),
+            breaches=await board.latest_breaches(tx, 5, rep),
             leads=await board.newest_leads(tx, 8, rep),
             mqls=await board.latest_mqls(tx, 8, rep),
-            assignments=await board.latest_assignments(tx, 8, rep),
+            assignments=await board.latest_assignments(tx, 7, rep),
         )
 
 
@@ -89,7 +89,7 @@ async def lead(request: Request, lead_id: UUID, before: Annotated[str | None, Qu
             seen=seen,
             agreement=current,
             lead=known,
-            trips=trips,
+            trip=standing(trips),
             stages=FUNNEL,
             clocks=await board.clocks_of(tx, await erasing.family(tx, lead_id)),
             names=names,

@@ -14,14 +14,14 @@ from console.clocks import Clock
 from console.filing import Filed, Files
 from console.leads import Lead
 from console.trips import Trip
-from relevo.events import EVENTS, LeadErased, LeadIdentified, PlaybookPublished, TouchpointFailed, TouchpointRecorded
+from relevo.events import TOPICS, LeadErased, LeadIdentified, PlaybookPublished, TouchpointFailed, TouchpointRecorded
 from relevo.events.base import Event, LeadEvent
 from relevo.stream import Transaction
 
 T = TypeVar("T")
 
-# Cause before effect, among events that happened at one instant.
-_RANK = {event: rank for rank, event in enumerate(EVENTS.values())}
+# Cause before effect, among events that happened at one instant; within a topic they come in order anyway.
+_RANK = {topic.name: rank for rank, topic in enumerate(TOPICS)}
 
 # What the read model has no use for: bodies of requests (personal), documents (kept as a publication), subjects.
 _LEFT_OUT: dict[type[Event], set[str]] = {
@@ -154,7 +154,7 @@ def _row(event: Event, lead_id: UUID | None) -> dict[str, Any]:
         "lead_id": lead_id,
         "subject_id": touch.key() if touch else None,
         "at": touch.occurred_at if touch else event.at,
-        "rank": _RANK[type(event)],
+        "rank": _RANK[event.topic.name],
         "data": event.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_LEFT_OUT.get(type(event))),
     }
 

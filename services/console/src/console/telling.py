@@ -23,6 +23,7 @@ class Reason:
     label: str
     note: str = ""
     points: str = ""
+    sum: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,6 @@ class Told:
     title: str
     lines: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
-    total: str = ""
     quote: str = ""
     decision: UUID | None = None
     by: str = ""
@@ -116,13 +116,26 @@ def _lead(
             return Told("score", say(key, old=old, cell=cell), reasons=_contributions(event.reasons, say, names))
         case e.LeadQualified():
             trigger = say(f"trigger.{event.trigger.kind}", name=event.trigger.name)
-            total = sum(one.points for one in event.contributions)
-            reasons = _contributions(event.contributions, say, names)
-            return Told("good", say("event.qualified", cell=event.score.cell), (trigger,), reasons, say.points(total))
+            return Told("good", say("event.qualified", cell=event.score.cell), (trigger,), _both(event, say, names))
         case e.LeadMerged():
             return Told("quiet", say("event.merged"), by=who(event.by, say, names))
         case e.LeadUnmerged():
             return Told("quiet", say("event.unmerged"), by=who(event.by, say, names))
+
+
+def _both(event: e.LeadQualified, say: Speech, names: Names) -> tuple[Reason, ...]:
+    """Every reason: those of fit with their sum, then those of engagement with theirs."""
+    score = event.score
+    criteria = [one for one in event.contributions if one.kind == "criterion"]
+    signals = [one for one in event.contributions if one.kind == "signal"]
+    fit = Reason(say("lead.fit"), score.grade, say.points(score.fit), sum=True)
+    engagement = Reason(say("lead.engagement"), str(score.level), say.points(score.engagement), sum=True)
+    return (
+        *_contributions(criteria, say, names),
+        fit,
+        *_contributions(signals, say, names),
+        engagement,
+    )
 
 
 def _contributions(contributions: Iterable[Contribution], say: Speech, names: Names) -> tuple[Reason, ...]:
@@ -204,11 +217,20 @@ def _opportunity(event: Opportunity, say: Speech, by: str) -> Told:
 
 def _delivery(event: Delivery, say: Speech) -> Told:
     if isinstance(event, e.DeliveryMade):
-        lines = (say("event.tries", tries=event.tries, status=event.status),)
-        return Told("quiet", say("event.delivered", endpoint=event.endpoint), lines)
+        lines = (say("event.tries", tries=event.tries, status=event.status), *_endpoint(event))
+        return Told("quiet", say("event.delivered"), lines)
     reason = event.reason if isinstance(event, e.DeliveryFailed) else ""
-    title = say("event.undelivered", endpoint=event.endpoint, reason=reason)
-    return Told("bad", title, (say("event.tries_failed", tries=event.tries),))
+    lines = (say("event.tries_failed", tries=event.tries), *_endpoint(event))
+    return Told("bad", say("event.undelivered", reason=reason), lines)
+
+
+def _endpoint(event: Delivery) -> tuple[str, ...]:
+    """The endpoint, where it has a name that says something to people."""
+    try:
+        UUID(event.endpoint)
+    except ValueError:
+        return (event.endpoint,)
+    return ()
 
 
 def _clock(event: Clock, say: Speech, names: Names) -> Told:

@@ -166,8 +166,9 @@ def assigned_event(
 
 
 def waiting_event(
-    waits: Assignment, decision: Decision, position: int, stamp: PlaybookStamp, by: str, trace: str | None
+    waits: Assignment, decision: Decision, stamp: PlaybookStamp, by: str, trace: str | None
 ) -> LeadWaiting:
+    """Its position is the first, until all that wait are kept and its own is known."""
     return LeadWaiting(
         trace=trace,
         at=waits.changed_at,
@@ -178,7 +179,7 @@ def waiting_event(
         team=waits.team,
         rule=waits.rule,
         priority=waits.priority,
-        position=position,
+        position=1,
         failed=tuple(
             FailedTest(rep=each.rep, test=test, because=because)
             for each in decision.considered

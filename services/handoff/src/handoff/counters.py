@@ -1,6 +1,7 @@
 """Set-based SQL on teams, their counters and their reps' load: whoever gives a team's leads away holds its row."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from handoff.eligible import RepState, TeamState
 from relevo.playbook import Team
@@ -25,13 +26,13 @@ cross join lateral (
   select count(*) > 0 as away, case when bool_or(until_at is null) then null else max(until_at) end as until
   from away where away.rep = w.rep and from_at <= $4 and (until_at is null or until_at > $4)) as gone
 """
-_SAVE_COUNTERS = (
+SAVE = (
     "insert into counter (team, rep, assigned, target, last_at)"
     " select * from unnest($1::text[], $2::text[], $3::bigint[], $4::float[], $5::timestamptz[])"
     " on conflict (team, rep) do update"
     " set assigned = excluded.assigned, target = excluded.target, last_at = excluded.last_at"
 )
-_ADD_OPEN = (
+ADD_OPEN = (
     "insert into rep (rep_id, open_leads) select rep, greatest(0, more)"
     " from unnest($1::text[], $2::int[]) as load (rep, more) order by rep"
     " on conflict (rep_id) do update set open_leads = greatest(0, rep.open_leads + (select more from"
@@ -68,19 +69,30 @@ async def team_states(tx: Transaction, teams: Iterable[Team]) -> dict[str, TeamS
     return dict(states)
 
 
-async def save(tx: Transaction, before: Mapping[str, TeamState], after: Mapping[str, TeamState]) -> None:
-    changed = [
-        (team, rep, state.assigned, state.target, state.last_at)
-        for team, states in sorted(after.items())
-        for rep, state in sorted(states.items())
-        if before[team].get(rep) != state
-    ]
-    if changed:
-        await tx.driver_sql(_SAVE_COUNTERS, *map(list, zip(*changed, strict=True)))
+def saved(before: Mapping[str, TeamState], after: Mapping[str, TeamState]) -> list[list[Any]]:
+    """The arguments of SAVE: what has changed."""
+    return columns(
+        (
+            (team, rep, state.assigned, state.target, state.last_at)
+            for team, states in sorted(after.items())
+            for rep, state in sorted(states.items())
+            if before[team].get(rep) != state
+        ),
+        5,
+    )
 
 
 async def add_open(tx: Transaction, more: Mapping[str, int]) -> None:
     """Add to the reps' open leads (or take away)."""
-    changed = [(rep, number) for rep, number in sorted(more.items()) if number]
-    if changed:
-        await tx.driver_sql(_ADD_OPEN, *map(list, zip(*changed, strict=True)))
+    if any(more.values()):
+        await tx.driver_sql(ADD_OPEN, *added(more))
+
+
+def added(more: Mapping[str, int]) -> list[list[Any]]:
+    """The arguments of ADD_OPEN."""
+    return columns(((rep, number) for rep, number in sorted(more.items()) if number), 2)
+
+
+def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Rows as the arrays that `unnest` takes; as many empty ones where there is no row."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]

@@ -48,19 +48,21 @@ class Deliverer:
         self._failure: BaseException | None = None
 
     async def start_due(self) -> Next:
-        """Claim what is due and start sending it, until nothing is due that there is room for."""
+        """Claim what is due and start sending it, as long as there is room and more than one claim's worth."""
         while True:
             if self._failure is not None:
                 raise self._failure
             async with self._service.transaction() as tx:
                 room = AT_ONCE - len(self._under_way)
                 claimed = await deliveries.claim(tx, room) if room else []
-                if not claimed:
-                    return Next(await deliveries.next_due(tx), tx.now)
+                # After a claim the next commit wakes us, that of its outcome at the latest: only the idle look ahead.
+                upcoming = Next(None if claimed else await deliveries.next_due(tx), tx.now)
             for each in claimed:
                 task = asyncio.create_task(self._send(each), name="webhook")
                 self._under_way.add(task)
                 task.add_done_callback(self._ended)
+            if len(claimed) < room or not room:
+                return upcoming
 
     async def finish(self) -> None:
         """Wait for what is under way; each ends by its own deadline."""

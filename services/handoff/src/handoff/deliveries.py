@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
+from handoff.counters import columns
 from handoff.message import Notice
 from relevo.stream import Transaction
 
 IN_FLIGHT = 10  # of one endpoint, however many replicas send
 LEASE_SECONDS = 30  # by the real clock: a request ends after 15 s; if its sender died, another one takes over then
 
-_WRITE = """
+WRITE = """
 insert into delivery (webhook_id, endpoint_id, lead_id, cycle, assignment_id, version, type, body, state, due_at,
   created_at, trace)
 select n.webhook_id, e.endpoint_id, n.lead_id, n.cycle, n.assignment_id, n.version, n.type, n.body, 'pending', $11, $11,
@@ -107,7 +108,12 @@ class Recorded:
 async def write(tx: Transaction, notices: Sequence[Notice]) -> None:
     """A row for every endpoint that wants a notice, due at once."""
     if notices:
-        await tx.driver_sql(_WRITE, *map(list, zip(*map(astuple, notices), strict=True)), tx.now)
+        await tx.driver_sql(WRITE, *written(notices, tx.now))
+
+
+def written(notices: Sequence[Notice], now: datetime) -> list[Any]:
+    """The arguments of WRITE."""
+    return [*columns(map(astuple, notices), 10), now]
 
 
 async def claim(tx: Transaction, most: int) -> list[Claimed]:
@@ -124,8 +130,8 @@ async def next_due(tx: Transaction) -> datetime | None:
 
 async def record(tx: Transaction, recorded: Sequence[Recorded]) -> frozenset[UUID]:
     """Keep these outcomes; the ids of those that were still open (another sender may have been quicker)."""
-    rows = [(r.tried.claimed.delivery_id, r.state, r.due_at, r.tried.status, r.tried.error) for r in recorded]
-    kept = await tx.driver_sql(_RECORD, *map(list, zip(*rows, strict=True)))
+    rows = ((r.tried.claimed.delivery_id, r.state, r.due_at, r.tried.status, r.tried.error) for r in recorded)
+    kept = await tx.driver_sql(_RECORD, *columns(rows, 5))
     return frozenset(row.delivery_id for row in kept)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from handoff import deliveries, message, queries
+from handoff import message, queries
 from handoff.assignment import Assignment, begin
 from handoff.place import Placing, place, relations
 from handoff.settings import answers_at
@@ -28,9 +28,7 @@ async def assign_leads(tx: Transaction, mqls: Sequence[LeadQualified]) -> list[E
         if not before:
             placings.append(Placing(of, "qualified", related=related))
             notices.append(message.notice(mql, of, message.qualified(of, tx.playbook)))
-    placed = await place(tx, placings)
-    await deliveries.write(tx, notices)
-    return [event for _, event in placed]
+    return [event for _, event in await place(tx, placings, notices)]
 
 
 @on(SlaWarned, SlaBreached)
@@ -59,8 +57,7 @@ async def take_steps(tx: Transaction, steps: Sequence[Step]) -> list[Event]:
                     placings.append(Placing(slow, "reassign", by="step", trace=step.trace))
                 case "fallback":
                     placings.append(Placing(of, "fallback", "manager", by="step", trace=step.trace))
-        caused += [event for _, event in await place(tx, placings)]
-        await deliveries.write(tx, notices)
+        caused += [event for _, event in await place(tx, placings, notices)]
     return caused
 
 

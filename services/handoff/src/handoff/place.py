@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
-from uuid import UUID
 
 from handoff import counters, deliveries, message, queries
 from handoff.answer import STAGE_WORD
 from handoff.assignment import Assignment, assigned_event, placed, waiting_event
 from handoff.eligible import Lead, TeamState
+from handoff.keep import keep
 from handoff.mql import mql_values
 from handoff.route import RELATIONSHIP, Decision, after, destinations, route, to_manager
 from handoff.settings import answers_at
@@ -42,8 +42,11 @@ async def relations(tx: Transaction, of: Sequence[Assignment]) -> list[tuple[boo
     ]  # fmt: skip
 
 
-async def place(tx: Transaction, placings: Sequence[Placing]) -> list[tuple[Assignment, Decided]]:
-    """Decide each in turn, each seeing what the ones before took; keep owners, counters, decisions and deliveries.
+async def place(
+    tx: Transaction, placings: Sequence[Placing], notices: Sequence[message.Notice] = ()
+) -> list[tuple[Assignment, Decided]]:
+    """Decide each in turn, each seeing what the ones before took; keep owners, counters, decisions and deliveries
+    (of `notices` too, which the caller has to send in any case).
 
     Returns, in order, how each stands now and what is to be said of it: lead.assigned, lead.waiting, or
     lead.disqualified where no rule is left. One that waits for that team already is left out.
@@ -70,18 +73,21 @@ async def place(tx: Transaction, placings: Sequence[Placing]) -> list[tuple[Assi
             colleagues[each.of.about.snapshot.company.domain or ""] = decision.rep
         placed_now.append((each, _carried_out(tx, each, decision), decision))
     if not placed_now:
+        await deliveries.write(tx, notices)
         return []
 
     changed = [assignment for _, assignment, _ in placed_now]
-    await queries.save_assignments(tx, changed)
-    await queries.save_decisions(tx, [(a, decision) for _, a, decision in placed_now if decision is not None])
-    await counters.save(tx, before, states)
-    await counters.add_open(tx, load)
+    events = [_event(tx, each, a, decision) for each, a, decision in placed_now]
+    told = [notice for a, event in zip(changed, events, strict=True) for notice in _notices(playbook, a, event)]
+    decided = [(a, decision) for _, a, decision in placed_now if decision is not None]
+    await keep(tx, changed, decided, before, states, load, [*notices, *told])
     positions = await queries.positions(tx, [a for a in changed if a.stage == "waiting"])
-    events = [_event(tx, each, a, decision, positions) for each, a, decision in placed_now]
-    outcomes = list(zip(changed, events, strict=True))
-    await deliveries.write(tx, [notice for outcome in outcomes for notice in _notices(playbook, *outcome)])
-    return outcomes
+    return [(a, _at(event, positions.get(a.assignment_id))) for a, event in zip(changed, events, strict=True)]
+
+
+def _at(event: Decided, position: int | None) -> Decided:
+    """With its place in the queue, which is known once all that wait are kept."""
+    return event if position is None else event.model_copy(update={"position": position})
 
 
 def _notices(playbook: Playbook, of: Assignment, event: Decided) -> Iterator[message.Notice]:
@@ -138,9 +144,7 @@ def _carried_out(tx: Transaction, placing: Placing, decision: Decision | None) -
     return placed(placing.of, decision, because, manager, tx.now)
 
 
-def _event(
-    tx: Transaction, placing: Placing, a: Assignment, decision: Decision | None, positions: Mapping[UUID, int]
-) -> Decided:
+def _event(tx: Transaction, placing: Placing, a: Assignment, decision: Decision | None) -> Decided:
     trace = placing.trace or a.trace
     if decision is None:  # nobody sells to such a lead
         return LeadDisqualified(
@@ -148,6 +152,5 @@ def _event(
             from_stage=STAGE_WORD[placing.of.stage], assignment_id=a.assignment_id, reason="no_matching_team",
         )  # fmt: skip
     if decision.rep is None:
-        position = positions[a.assignment_id]
-        return waiting_event(a, decision, position, tx.stamp, placing.by, trace)
+        return waiting_event(a, decision, tx.stamp, placing.by, trace)
     return assigned_event(a, tx.playbook, tx.stamp, placing.by, trace)

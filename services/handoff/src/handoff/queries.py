@@ -31,12 +31,12 @@ select exists (select from assignment where lead_id = asked.lead_id and cycle = 
      and (stage in {_OPEN} or stage = 'won') order by assigned_at desc limit 1) as company
 from unnest($1::uuid[], $2::int[], $3::text[]) with ordinality as asked (lead_id, cycle, domain, n) order by n
 """  # noqa: S608  no value in it
-_SAVE = f"""
+SAVE = f"""
 insert into assignment select * from jsonb_populate_recordset(null::assignment, cast($1::text as jsonb))
 on conflict (assignment_id) do update set
   {", ".join(f"{c} = excluded.{c}" for c in COLUMNS if c not in _KEPT)}
 """  # noqa: S608  no value in it
-_SAVE_DECISIONS = "insert into decision select * from jsonb_populate_recordset(null::decision, cast($1::text as jsonb))"
+SAVE_DECISIONS = "insert into decision select * from jsonb_populate_recordset(null::decision, cast($1::text as jsonb))"
 _BY_ID = f"select {_COLUMNS} from assignment a where assignment_id = any($1::uuid[])"  # noqa: S608
 _BY_LEAD = f"""
 select {_COLUMNS} from assignment a join unnest($1::uuid[], $2::int[]) as asked (lead_id, cycle) using (lead_id, cycle)
@@ -86,10 +86,11 @@ async def known(tx: Transaction, new: Sequence[Assignment]) -> list[Known]:
 
 async def save_assignments(tx: Transaction, assignments: Sequence[Assignment]) -> None:
     """New ones and changed ones, whole; whose they are and what qualified them never changes."""
-    await tx.driver_sql(_SAVE, assignment.to_json(assignments))
+    await tx.driver_sql(SAVE, assignment.to_json(assignments))
 
 
-async def save_decisions(tx: Transaction, decided: Sequence[tuple[Assignment, Decision]]) -> None:
+def decided_rows(tx: Transaction, decided: Iterable[tuple[Assignment, Decision]]) -> str:
+    """The argument of SAVE_DECISIONS."""
     rows = [
         {
             "decision_id": placed.decision_id,
@@ -108,7 +109,7 @@ async def save_decisions(tx: Transaction, decided: Sequence[tuple[Assignment, De
         }
         for placed, decision in decided
     ]
-    await tx.driver_sql(_SAVE_DECISIONS, orjson.dumps(rows, default=str).decode())
+    return orjson.dumps(rows, default=str).decode()
 
 
 def record_of(decision: Decision) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""The hot routes: bare ASGI inside the FastAPI app, raw bytes in, a ready answer out, and what pages may read of it."""
+"""The hot routes: bare ASGI in front of FastAPI's own layers, which cost more than all that is done here.
+
+Raw bytes in, a ready answer out, and what pages may read of it.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest import take
 from ingest.desk import Desk
@@ -12,6 +14,8 @@ from ingest.sources import segment
 from ingest.wire import Gone, Reply, arrive, problem_reply, send_reply
 from relevo.service import Problem
 
+Work = Callable[[Desk, Request], Awaitable[Reply]]
+
 _PREFLIGHT = (
     (b"access-control-allow-methods", b"POST"),
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding, idempotency-key, traceparent"),
@@ -19,21 +23,31 @@ _PREFLIGHT = (
 )
 
 
-class Door:
-    """One route. A class with `__call__`, so that Starlette takes it for an ASGI app and puts nothing before it."""
+class Doors:
+    """ASGI middleware: answers the hot routes, hands on everything else."""
 
-    def __init__(self, desk: Desk, work: Callable[[Desk, Request, Scope], Awaitable[Reply]], limit: int) -> None:
-        self._desk, self._work, self._limit = desk, work, limit
+    def __init__(self, app: ASGIApp, desk: Desk) -> None:
+        self._app, self._desk = app, desk
+        self._works: dict[str, tuple[Work, int]] = {"/v1/touchpoints": (take.touchpoints, take.BATCH_LIMIT)}
+        self._works |= {f"/v1/{call}": (take.segment_calls, take.BATCH_LIMIT) for call in ("batch", *segment.CALLS)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        found = self._works.get(path) or ((take.forms, take.SINGLE_LIMIT) if path.startswith(take.FORMS) else None)
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        work, limit = found
         try:
             if scope["method"] == "OPTIONS":
                 reply = Reply(204, headers=_PREFLIGHT)
             elif scope["method"] != "POST":
                 raise Problem(405, "Method not allowed", headers={"Allow": "POST, OPTIONS"})
             else:
-                request = await arrive(scope, receive, self._limit)
-                reply = await self._work(self._desk, request, scope)
+                reply = await work(self._desk, await arrive(scope, receive, limit))
         except Problem as problem:
             reply = problem_reply(problem)
         except Gone:
@@ -50,11 +64,3 @@ class Door:
         if "*" not in listed and origin.decode("latin-1") not in listed:
             return ((b"vary", b"origin"),)
         return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
-
-
-def routes(desk: Desk) -> list[Route]:
-    return [
-        Route("/v1/touchpoints", Door(desk, take.touchpoints, take.BATCH_LIMIT)),
-        *(Route(f"/v1/{call}", Door(desk, take.segment_calls, take.BATCH_LIMIT)) for call in ("batch", *segment.CALLS)),
-        Route("/v1/forms/{source}", Door(desk, take.forms, take.SINGLE_LIMIT)),
-    ]

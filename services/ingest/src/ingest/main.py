@@ -1,8 +1,10 @@
 """The wiring: what the process `python -m ingest run` is made of."""
 
+from fastapi import FastAPI
+
 from ingest.api import router
 from ingest.desk import Desk
-from ingest.doors import routes
+from ingest.doors import Doors
 from ingest.openapi import describe
 from ingest.settings import Settings
 from relevo.events.topics import TOUCHPOINTS, TOUCHPOINTS_FAILED
@@ -12,13 +14,17 @@ from relevo.service import Service
 def ingest() -> Service:
     """A new service with a desk of its own; one per process, several in tests."""
     desk = Desk()
+
+    def configure(app: FastAPI) -> None:
+        app.add_middleware(Doors, desk=desk)
+        describe(app)
+
     return Service(
         "ingest",
         8001,
         description="Touchpoints in: received, verified, normalised, durable before the 2xx.",
         api=[router(desk)],
-        # The hot routes go first, and past FastAPI's own handling, which costs more than all they do.
-        configure_app=lambda app: describe(app, routes(desk)),
+        configure_app=configure,
         uses=[desk.opened],
         loops=[desk.drain, desk.watch, desk.mind_disk],
         writes=[TOUCHPOINTS, TOUCHPOINTS_FAILED],

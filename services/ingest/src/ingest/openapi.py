@@ -1,10 +1,8 @@
 """The hot routes in the OpenAPI document, by hand: FastAPI does not see them, their readers should."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.routing import BaseRoute
 
 from ingest.sources.api import TouchpointBody
 from ingest.sources.segment import CALLS
@@ -64,9 +62,8 @@ _REFUSALS = {
 _FIELDS = {"type": "object", "additionalProperties": True}
 
 
-def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Add the hot routes to the app, before all others, and to its OpenAPI document."""
-    app.router.routes[:0] = routes
+def describe(app: FastAPI) -> None:
+    """Add the hot routes to the app's OpenAPI document."""
     own = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -28,6 +28,9 @@ class Key(_Strict):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the key; the key itself is never written down.")
     until: AwareDatetime | None = None
 
+    def in_force(self, now: datetime) -> bool:
+        return self.until is None or now < self.until
+
 
 class Rate(_Strict):
     """How much one replica takes from a source; beyond it 429 with Retry-After."""
@@ -90,7 +93,7 @@ class Source(_Strict):
     def holds(self, key: str, now: datetime) -> bool:
         """Whether `key` is one of this source's keys now. Hashes are compared, so time tells nothing of a key."""
         digest = sha256(key.encode()).hexdigest()
-        return any(k.sha256 == digest and (k.until is None or now < k.until) for k in self.keys)
+        return any(own.sha256 == digest and own.in_force(now) for own in self.keys)
 
     def allows_origin(self, origin: str) -> bool:
         return "*" in self.origins or origin in self.origins
@@ -105,7 +108,7 @@ class Sources:
     """All sources of one file."""
 
     by_name: Mapping[str, Source] = field(default_factory=dict)
-    by_key: Mapping[str, Source] = field(default_factory=dict)  # sha256 → source
+    by_hash: Mapping[str, tuple[Source, Key]] = field(default_factory=dict)  # of a key
     origins: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[Source]:
@@ -113,8 +116,8 @@ class Sources:
 
     def of_key(self, key: str, now: datetime) -> Source | None:
         """The source this key belongs to, if it is in force."""
-        source = self.by_key.get(sha256(key.encode()).hexdigest())
-        return source if source is not None and source.holds(key, now) else None
+        found = self.by_hash.get(sha256(key.encode()).hexdigest())
+        return found[0] if found is not None and found[1].in_force(now) else None
 
 
 class SourcesError(ValueError):
@@ -139,18 +142,18 @@ def load(text: str) -> Sources:
         raise SourcesError([_said(document, e["loc"], e["msg"]) for e in error.errors(include_input=False)]) from None
     problems: list[str] = []
     by_name: dict[str, Source] = {}
-    by_key: dict[str, Source] = {}
+    by_hash: dict[str, tuple[Source, Key]] = {}
     for source in sources:
         if source.name in by_name:
             problems.append(f"{source.name}: the name stands twice")
         by_name[source.name] = source
         for key in source.keys:
-            if key.sha256 in by_key:
-                problems.append(f"{source.name}: a key of {by_key[key.sha256].name} stands here again")
-            by_key[key.sha256] = source
+            if key.sha256 in by_hash:
+                problems.append(f"{source.name}: a key of {by_hash[key.sha256][0].name} stands here again")
+            by_hash[key.sha256] = source, key
     if problems:
         raise SourcesError(problems)
-    return Sources(by_name, by_key, frozenset(origin for source in sources for origin in source.origins))
+    return Sources(by_name, by_hash, frozenset(origin for source in sources for origin in source.origins))
 
 
 def _said(document: object, place: tuple[int | str, ...], message: str) -> str:

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from starlette.types import Scope
-
 from ingest import pages
 from ingest.admit import by_key, by_name
 from ingest.desk import TOUCHPOINTS, Desk
@@ -21,9 +19,10 @@ from relevo.stream.kafka import Outgoing
 
 SINGLE_LIMIT, BATCH_LIMIT = 256 * 1024, 500 * 1024
 MOST_ITEMS = 1_000
+FORMS = "/v1/forms/"
 
 
-async def touchpoints(desk: Desk, request: Request, _: Scope) -> Reply:
+async def touchpoints(desk: Desk, request: Request) -> Reply:
     """`POST /v1/touchpoints`: 202 for one; for an array 207, with an answer for each item."""
     now = desk.now()
     source = by_key(desk.sources.now, request, now)
@@ -55,7 +54,7 @@ async def touchpoints(desk: Desk, request: Request, _: Scope) -> Reply:
     return json_reply({"touchpoint_id": answers[0]["touchpoint_id"]}, 202)
 
 
-async def segment_calls(desk: Desk, request: Request, _: Scope) -> Reply:
+async def segment_calls(desk: Desk, request: Request) -> Reply:
     """The Segment HTTP API: exactly 200 once everything is durable; what is unusable as failed touchpoints."""
     now = desk.now()
     source = by_key(desk.sources.now, request, now, segment.write_key)
@@ -77,13 +76,13 @@ async def segment_calls(desk: Desk, request: Request, _: Scope) -> Reply:
     return json_reply({"success": True})
 
 
-async def forms(desk: Desk, request: Request, scope: Scope) -> Reply:
+async def forms(desk: Desk, request: Request) -> Reply:
     """`POST /v1/forms/{source}`: JSON for scripts; for browsers the site's own page, or a short one of ours."""
     accept = request.header(b"accept") or ""
     browsing = "text/html" in accept.lower() and request.header(b"sec-fetch-mode") in (None, "navigate")
     language = pages.language(request.header(b"accept-language"))
     try:
-        source, touchpoint_id = await _form(desk, request, scope["path_params"]["source"])
+        source, touchpoint_id = await _form(desk, request, request.path.removeprefix(FORMS))
     except Problem as problem:
         if not browsing or problem.status in (401, 403):
             return problem_reply(problem)

@@ -7,7 +7,7 @@ neither the order nor the splitting of the touchpoints matters; exponents are ne
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from math import exp2, log2
+from math import exp2, inf, log2
 from typing import NamedTuple
 
 from relevo.playbook import Levels
@@ -70,48 +70,54 @@ def total(read: Iterable[Term]) -> float:
 
 
 _SECOND = float(MICROSECONDS)
-_SEARCHES = 20_000
+_HALF_A_DIGIT = 5e-7  # a sum is rounded to 1e-6 before it is compared
+_STEPS = 1_000
 
 
 def falls_at(read: Iterable[Term], levels: Levels, as_of: datetime) -> datetime | None:
-    """When the level falls if nothing happens, to the second (never early); None where it cannot fall.
+    """When the level falls if nothing happens: never early, a second late at most; None where it never does.
 
-    Signals with negative points fade too and let the sum rise, so it is no straight way down. The search halves the
-    time ahead and passes over an interval only where the sum cannot fall in it: the positive part is least at its end,
-    the negative part is largest at its beginning.
+    Signals with negative points fade too and let the sum rise, so it is no straight way down. But they never weigh more
+    than now: until the gains alone are below the level's points and what is lost now, the level cannot fall.
     """
     some = tuple(read)
     level = levels.level(total(some))
     if level == 3:
         return None
-    least = levels.one if level == 1 else levels.two
-    gains = [(each.value, -1 / each.half_life, each.cap) for each in some if each.value > 0]
-    losses = [(each.value, -1 / each.half_life, -each.cap) for each in some if each.value < 0]
-
-    def falls(gains_after: float, losses_after: float) -> bool:
-        points = sum([min(cap, value * exp2(gains_after * rate)) for value, rate, cap in gains])
-        points += sum([max(cap, value * exp2(losses_after * rate)) for value, rate, cap in losses])
-        return round(points, 6) < least
-
-    ahead = [(0.0, _horizon(some, least))]
-    for _ in range(_SEARCHES):
-        if not ahead:
+    least = (levels.one if level == 1 else levels.two) - _HALF_A_DIGIT
+    gains, losses = [each for each in some if each.value > 0], [each for each in some if each.value < 0]
+    elapsed = 0.0
+    for _ in range(_STEPS):
+        lost = sum([each.after(elapsed) for each in losses])
+        below = _below(gains, least - lost, elapsed)
+        if below is None:
+            return None
+        elapsed = below
+        if not losses or sum([each.after(elapsed) for each in some]) < least:
             break
-        start, end = ahead.pop()
-        if not falls(end, start):
-            continue
-        if end - start <= _SECOND:
-            if falls(end, end):
-                return moment(micros(as_of) + int(end) + 1)
-            continue
-        middle = (start + end) / 2
-        ahead += [(middle, end), (start, middle)]
-    return None
+    return moment(micros(as_of) + int(elapsed) + 1)
 
 
-def _horizon(read: Iterable[Term], least: float) -> float:
-    """Microseconds after which nothing can change: everything together, fading as slowly as the slowest, is below
-    `least`, or (where that is 0 or less) below what is looked at."""
-    together = sum(abs(each.value) for each in read)
-    slowest = max(each.half_life for each in read)
-    return slowest * (1 + max(0.0, log2(together / max(least, 1e-7))))
+def _below(gains: Iterable[Term], least: float, elapsed: float) -> float | None:
+    """The first moment from `elapsed` on (microseconds) at which `gains` are below `least`; None where never.
+
+    Newton's steps on the logarithm, which is convex while no signal leaves its cap: so they never pass the moment, and
+    they stop wherever a signal does.
+    """
+    if least <= 0:
+        return None
+    while True:
+        points = slope = 0.0
+        leaves_cap = inf
+        for value, half_life, cap in gains:
+            now = value * exp2(-elapsed / half_life)
+            if now > cap:
+                leaves_cap = min(leaves_cap, half_life * log2(value / cap))
+                points += cap
+            else:
+                points += now
+                slope += now / half_life
+        if points < least:
+            return elapsed
+        step = log2(points / least) * points / slope if slope else inf
+        elapsed = max(elapsed + _SECOND, min(elapsed + step, leaves_cap))

@@ -110,10 +110,11 @@ async def judge_again(
 async def erase(tx: Transaction, erasures: Sequence[LeadErased]) -> Sequence[Event]:
     """Delete the lead and what was received before, keep a tombstone per subject. What was received since belongs to a
     new lead, and is taken in as if it came now."""
-    await ties.bury(tx, [(s, erased.received_before) for erased in erasures for s in erased.subject_ids])
+    subjects = {subject: erased.received_before for erased in erasures for subject in erased.subject_ids}
+    await ties.claim_tombstones(tx, subjects)
     where, _ = await ties.lock_current(tx, {erased.lead_id for erased in erasures})
     before = {where[erased.lead_id]: erased.received_before for erased in erasures}
-    since = await ties.erase(tx, before)
+    since = await ties.erase(tx, before, subjects)
     return await take_in(tx, since) if since else []
 
 

@@ -6,7 +6,7 @@ says in which order locks are taken.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -134,15 +134,19 @@ _ERASE = (
 )
 
 
-async def bury(tx: Transaction, subjects: Sequence[tuple[str, datetime]]) -> None:
-    """A tombstone per subject, also where nothing is known of it yet. Comes before any lead is locked: it claims."""
+async def claim_tombstones(tx: Transaction, subjects: Mapping[str, datetime]) -> None:
+    """A tombstone for each subject of which nothing is known yet; like every claim, before any lead is locked."""
     if subjects:
-        ids, moments = (list(column) for column in zip(*sorted(subjects), strict=True))
-        await tx.driver_sql(_TOMBSTONES, ids, moments)
-        await tx.driver_sql(_BURY, ids, moments)
+        ids = sorted(subjects)
+        await tx.driver_sql(_TOMBSTONES, ids, [subjects[subject] for subject in ids])
 
 
-async def erase(tx: Transaction, before: Mapping[UUID, datetime]) -> list[TouchpointRecorded]:
-    """Delete locked leads with all their touchpoints; returns the touchpoints received since `before`."""
+async def erase(
+    tx: Transaction, before: Mapping[UUID, datetime], subjects: Mapping[str, datetime]
+) -> list[TouchpointRecorded]:
+    """Delete locked leads with all their touchpoints, and mark their subjects and these; returns the touchpoints
+    received since `before`."""
+    if subjects:
+        await tx.driver_sql(_BURY, list(subjects), list(subjects.values()))
     found = await fetch(tx, _ERASE, list(before), list(before.values()))
     return [to_event(event) for (event,) in found]

@@ -31,6 +31,7 @@ AT_MOST = 1.0  # seconds: another replica may insert an earlier deadline and die
 GAP = 0.05  # seconds between two looks for which nothing but commits is the reason
 HELD = (0.02, 0.25)  # seconds to wait for what is due and not certain: at first, and at most
 LATE = timedelta(seconds=1)  # from here on an event says why
+_NO_KAFKA = "Kafka did not answer"
 
 WAITING = Gauge("relevo_sla_waiting", "1 while steps are due and not certain, so that they wait")
 
@@ -98,8 +99,11 @@ class Timer:
         if consumer is None:
             raise KafkaAway("this process reads nothing")
         leads = list({each.lead_id: None for each in due})
+        asked = monotonic()
         applied = await consumer.all_applied(tx, ASSIGNMENTS, [str(lead_id) for lead_id in leads])
-        if not all(applied):
+        if monotonic() - asked > LATE.total_seconds():
+            self._because = _NO_KAFKA
+        elif not all(applied):
             self._because = "what happened before was still being read"
         return [lead_id for lead_id, known in zip(leads, applied, strict=True) if known]
 
@@ -123,7 +127,7 @@ class Timer:
     async def _wait_out(self, error: Exception) -> None:
         """Nothing fires while the database or the broker is away. Raises what is no such trouble."""
         if isinstance(error, KafkaAway):
-            because = "Kafka did not answer"
+            because = _NO_KAFKA
         elif is_infrastructure(error):
             because = "the database did not answer"
         else:

@@ -23,6 +23,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError, ProducerClosed
 from aiokafka.partitioner import murmur2
+from aiokafka.protocol.fetch import FetchRequest
 
 from relevo.events import Topic
 
@@ -35,6 +36,7 @@ Profile = Literal["local", "production"]
 _BATCH_BYTES = 512 * 1024
 _JOINING = 60.0  # seconds: joining waits for the slowest member to finish what it has in hand
 _TOPIC_EXISTS = 36
+_FETCH_LEAST = 1024  # bytes; a broker sends one batch all the same
 _NO_PARTITION = TopicPartition("no topic is called so", 0)
 
 
@@ -176,7 +178,8 @@ async def _end_producer(client: AIOKafkaProducer) -> None:
         sent.future.add_done_callback(_seen)
         sent._ttl = -1.0
     await _ends_in_time(client.client.close(), 2)
-    await _ends_in_time(client.stop(), 3)
+    if not await _ends_in_time(client.stop(), 3) and client._sender.sender_task is not None:
+        client._sender.sender_task.cancel()  # it is opening a connection, and ends when that has failed
 
 
 def _seen(future: asyncio.Future[Any]) -> None:
@@ -337,10 +340,9 @@ class Reader:
         """The offset after each partition's last record, asked of the broker now. Raises KafkaAway."""
         try:
             async with asyncio.timeout(timeout):
-                ends = await self._client.end_offsets([TopicPartition(*p) for p in partitions])
+                return await _ends(self._client, [TopicPartition(*p) for p in partitions])
         except Exception as error:
             raise KafkaAway(type(error).__name__) from error
-        return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
 
     def partitions(self, topic: str) -> int | None:
         """How many partitions the topic has; None while the metadata is not here."""
@@ -370,10 +372,9 @@ async def looking_on(bootstrap: str) -> AsyncIterator[Callable[[Collection[str]]
         wanted = [TopicPartition(t, number) for t in topics for number in client.partitions_for_topic(t) or ()]
         try:
             async with asyncio.timeout(5):
-                found = await client.end_offsets(wanted)
+                return await _ends(client, wanted)
         except Exception as error:
             raise KafkaAway(type(error).__name__) from error
-        return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
     try:
         async with asyncio.timeout(_JOINING):
@@ -384,6 +385,24 @@ async def looking_on(bootstrap: str) -> AsyncIterator[Callable[[Collection[str]]
         yield ends
     finally:
         await _ends_in_time(client.stop(), 5)
+
+
+async def _ends(client: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[Partition, int]:
+    """The offset after each partition's last record. Asked for offsets, the embedded broker counts the last batch as
+    one record; how far a partition reaches, as told with any fetch from it, is right on every broker."""
+    ends = {(tp.topic, tp.partition): offset for tp, offset in (await client.end_offsets(partitions)).items()}
+    by_leader: dict[int, dict[str, list[tuple[int, int, int]]]] = defaultdict(lambda: defaultdict(list))
+    for (topic, number), offset in ends.items():
+        leader = client._client.cluster.leader_for_partition(TopicPartition(topic, number))
+        by_leader[leader][topic].append((number, offset, _FETCH_LEAST))
+    for leader, topics in by_leader.items():
+        request = FetchRequest(1, 1, _FETCH_LEAST, 0, list(topics.items()), rack_id="")
+        answer = await client._client.send(leader, request)
+        for topic, found in answer.topics:
+            for number, error, reaches, *_ in found:
+                if not error:
+                    ends[topic, number] = max(ends[topic, number], reaches)
+    return ends
 
 
 def _record(message: Any) -> Record:
@@ -408,11 +427,12 @@ async def create_topics(bootstrap: str, topics: Collection[Topic], profile: Prof
     """Create what is missing and return its names. Raises ValueError naming both counts where an existing topic has
     another number of partitions (keys would land elsewhere), KafkaAway where no broker answers."""
     wanted = {topic.name: (topic.partitions_local if profile == "local" else topic.partitions) for topic in topics}
-    replication = 1 if profile == "local" else -1  # -1: the broker's default.replication.factor
     async with _admin(bootstrap) as admin:
+        # aiokafka cannot ask for the brokers' default.replication.factor.
+        replicas = 1 if profile == "local" else min(3, len(admin._client.cluster.brokers()))
         answer = await admin.create_topics(
             [
-                NewTopic(topic.name, wanted[topic.name], replication, topic_configs=_settings_of(topic))
+                NewTopic(topic.name, wanted[topic.name], replicas, topic_configs=_settings_of(topic, replicas))
                 for topic in topics
             ]
         )
@@ -438,7 +458,10 @@ async def _partitions_of(admin: AIOKafkaAdminClient, topics: Collection[str]) ->
         await asyncio.sleep(0.1)
 
 
-def _settings_of(topic: Topic) -> dict[str, str]:
-    if topic.compacted:
-        return {"cleanup.policy": "compact"}
-    return {"cleanup.policy": "delete", "retention.ms": str(int(topic.retention.total_seconds() * 1000))}
+def _settings_of(topic: Topic, replicas: int) -> dict[str, str]:
+    settings = {"cleanup.policy": "compact"}
+    if not topic.compacted:
+        settings = {"cleanup.policy": "delete", "retention.ms": str(int(topic.retention.total_seconds() * 1000))}
+    if replicas >= 3:
+        settings["min.insync.replicas"] = "2"  # with acks=all: what is acknowledged survives the loss of a broker
+    return settings

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relevo.events import Event, Topic
 from relevo.events.cloudevents import encode
@@ -108,8 +109,8 @@ class Stage:
             **more,
         )
 
-    def relay(self, producer: Producer) -> Relay:
-        return Relay(self.database.engine, producer, "test", poll=0.1)
+    def relay(self, producer: Producer, engine: AsyncEngine | None = None) -> Relay:
+        return Relay(engine or self.database.engine, producer, "test", poll=0.1)
 
     async def emit(self, count: int) -> None:
         """The next `count` numbers, straight into the outbox."""

@@ -66,7 +66,7 @@ def plan(seed: int, today: datetime, hours: Calendar, zone: ZoneInfo, late_comer
 
 
 def _moments(random: Random, today: datetime, hours: Calendar, zone: ZoneInfo) -> Iterator[datetime]:
-    """A moment in the morning of about every other working day of the quarter; never more than two days are left out."""
+    """A moment in the morning of about every other working day of the quarter; at most two in a row are left out."""
     day = (today - QUARTER).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     left_out = 0
     while (midnight := day) < today - timedelta(days=1):

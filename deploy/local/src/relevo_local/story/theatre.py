@@ -66,9 +66,10 @@ class Theatre:
         """Returns when no step of the promises made to these leads is due any more. Raises Trouble."""
         until = time.monotonic() + _PATIENCE
         for lead in leads:
-            while any([_is_due(clock, now) async for clock in self.listed("SLA_MONITOR", "/v1/clocks", lead_id=lead)]):
+            while due := [c async for c in self.listed("SLA_MONITOR", "/v1/clocks", lead_id=lead) if _is_due(c, now)]:
                 if time.monotonic() > until:
-                    raise Trouble(f"sla-monitor did not take a step within {_PATIENCE:.0f} s: see its log")
+                    late = f"{due[0]['kind']} clock, due at {due[0]['next_step']['due_at']}"
+                    raise Trouble(f"sla-monitor did not take a step within {_PATIENCE:.0f} s: {late}; see its log")
                 await asyncio.sleep(_LOOK)
 
     async def settled(self) -> None:

@@ -77,7 +77,7 @@ def ask_for_demo(person: Person, at: datetime, question: str, agent: str) -> Tou
 
 
 def ask_for_guide(person: Person, at: datetime, guide: Page, agent: str) -> Touch:
-    fields = {**_who(person), "n_empleados": _bracket(person.company.employees), "formulario": guide.title}
+    fields = {**_who(person), "num_empleados": _bracket(person.company.employees), "formulario": guide.title}
     return Touch(
         at, GUIDE_FORM, "form", {"fields": fields | {"page_url": guide.url}, "agent": agent, "multipart": True}
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingest import keys
+from ingest.campaign import NAMED
 from ingest.draft import Draft, Outcome, Refused, Request, Unusable
 from ingest.json_body import flaw, parse, verbatim
 from ingest.registry import Source
@@ -102,7 +103,7 @@ def _item(value: Any, told: Any, suspicious: bool) -> Outcome:
 
 
 def _draft(item: TouchpointBody, told: Any) -> Draft:
-    company = item.company
+    company, values = item.company, item.__dict__
     return Draft(
         touch=item.type,
         told=told,
@@ -116,7 +117,7 @@ def _draft(item: TouchpointBody, told: Any) -> Draft:
         full=item.name,
         company=company.name if isinstance(company, CompanyBody) else company,
         website=company.domain if isinstance(company, CompanyBody) else None,
-        what={name: value for name in _WHAT if (value := getattr(item, name))},
+        what={name: value for name in _WHAT if (value := values[name])},
         fields={name: plain for name, value in item.fields.items() if (plain := text(value)) is not None},
         campaign=_campaign(item.campaign) if item.campaign is not None else {},
         consent=item.consent,
@@ -127,5 +128,5 @@ def _draft(item: TouchpointBody, told: Any) -> Draft:
 
 
 def _campaign(told: CampaignBody) -> dict[str, str]:
-    named = {name: value for name in ("source", "medium", "name", "term", "content") if (value := getattr(told, name))}
-    return {**told.ad_ids, **named}
+    values = told.__dict__
+    return {**told.ad_ids, **{name: value for name in NAMED if (value := values[name])}}

@@ -1,0 +1,46 @@
+"""One statement keeps all that a batch of decisions changes: owners, decisions, counters, load, webhooks."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from handoff import assignment, counters, deliveries, queries
+from handoff.assignment import Assignment
+from handoff.eligible import TeamState
+from handoff.message import Notice
+from handoff.route import Decision
+from relevo.stream import Transaction
+
+
+def _together(*statements: tuple[str, int]) -> str:
+    """Statements (with the number of their parameters) as parts of one: one round trip instead of one for each."""
+    parts, before = [], 0
+    for number, (statement, parameters) in enumerate(statements):
+        moved = re.sub(r"\$(\d+)", lambda found, by=before: f"${int(found[1]) + by}", statement)
+        parts.append(f"part{number} as ({moved})")
+        before += parameters
+    return f"with {', '.join(parts)} select 1"
+
+
+_KEEP = _together(
+    (queries.SAVE, 1), (queries.SAVE_DECISIONS, 1), (counters.SAVE, 5), (counters.ADD_OPEN, 2), (deliveries.WRITE, 11)
+)
+
+
+async def keep(
+    tx: Transaction,
+    assignments: Sequence[Assignment],
+    decided: Sequence[tuple[Assignment, Decision]],
+    before: Mapping[str, TeamState],
+    after: Mapping[str, TeamState],
+    load: Mapping[str, int],
+    notices: Sequence[Notice],
+) -> None:
+    """`before` and `after`: the teams' states; `load`: how many open leads more each rep has, or fewer."""
+    await tx.driver_sql(
+        _KEEP,
+        assignment.to_json(assignments),
+        queries.decided_rows(tx, decided),
+        *counters.saved(before, after),
+        *counters.added(load),
+        *deliveries.written(notices, tx.now),
+    )
