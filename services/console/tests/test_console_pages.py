@@ -1,8 +1,11 @@
 """Shows who may see what: sessions, CSRF, loopback, reps; the two languages; erasure; the JSON and the stream."""
 
 import asyncio
+import json
 import re
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -226,3 +229,61 @@ async def test_nothing_personal_is_in_an_address(opened, story):
     addresses = re.findall(r'(?:href|action|src)="([^"]+)"', shown)
     assert addresses
     assert not [address for address in addresses if "ana" in address.lower() or "acme" in address.lower()]
+
+
+async def test_a_decision_is_asked_of_handoff_in_the_viewers_name(served):
+    asked = []
+    decision = {
+        "rule": "todos",
+        "team": "iberia",
+        "rep": "lucia",
+        "lead_id": "0190a0a0-0000-7000-8000-000000000000",
+        "failed_rules": [],
+        "reps": [
+            _considered("jon", shortfall=-0.5, failed=("capacity", "20 of 20 open")),
+            _considered("marta", shortfall=0.25),
+            _considered("lucia", shortfall=0.75, chosen=True),
+        ],
+    }
+    async with _answering(decision, asked) as url:
+        console = await served(local=True, handoff_url=url, act_for_token="secret-of-the-console")
+        async with console.client() as browser:
+            known, unknown = f"/decisions/{uuid4()}", "/decisions/00000000-0000-0000-0000-000000000000"
+            shown = await browser.get(known)
+            assert shown.status_code == 200
+            assert re.findall(r'<th scope="row">(\w+)</th>', shown.text) == ["lucia", "marta", "jon"]
+            assert "needed 0.50 of a lead more" in shown.text
+            assert "20 of 20 open" in shown.text
+            assert (await browser.get(unknown)).status_code == 404
+    assert asked[0] == (f"/v1{known}", "Bearer secret-of-the-console", "user:local;role=admin")
+    async with console.client() as browser:
+        assert (await browser.get(known)).status_code == 503  # handoff is gone
+
+
+def _considered(rep: str, shortfall: float, chosen: bool = False, failed: tuple[str, str] | None = None) -> dict:
+    test, because = failed or ("capacity", None)
+    tests = [{"test": test, "passed": failed is None, "because": because}]
+    counted = {"weight": 1.0, "assigned": 3, "target": 3.5, "shortfall": shortfall}
+    return {"rep": rep, "chosen": chosen, "eligible": failed is None, "tests": tests, "to_get_it": None, **counted}
+
+
+@asynccontextmanager
+async def _answering(decision: dict, asked: list):
+    """An HTTP server on this machine that answers as handoff does; notes path, token and actor of each request."""
+
+    async def answer(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        path = head.split(" ")[1]
+        headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+        token = re.search(r"(?i)^authorization: (.+)\r$", head, re.MULTILINE)[1]
+        asked.append((path, token, headers["relevo-actor"]))
+        found = not path.endswith("0" * 12)
+        body = json.dumps(decision if found else {"title": "No such decision"}).encode()
+        status = "200 OK" if found else "404 Not Found"
+        writer.write(f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

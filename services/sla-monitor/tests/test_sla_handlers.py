@@ -1,4 +1,4 @@
-"""Handlers over a real PostgreSQL: what starts, keeps, pauses and ends a promise, late news, erasure, a new playbook."""
+"""Handlers on a real PostgreSQL: what starts, keeps, pauses, ends a promise; late news, erasure, a new playbook."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -108,7 +108,9 @@ async def test_silence_moves_a_lead_on_and_the_next_rep_has_half_the_time(kept, 
     assert told(said) == [("started", "first_contact"), ("started", "answer")]
     contact, answer = said
     assert (answer.version, answer.rep, answer.due_at, answer.target_seconds) == (2, "dora", at(16), 2 * 3600)
-    assert (contact.rep, contact.team, contact.due_at) == ("dora", "south", at(18)), "4 h are gone, 4 left, never closed"
+    assert (contact.rep, contact.team, contact.due_at) == ("dora", "south", at(18)), (
+        "4 h are gone, 4 left, never closed"
+    )
     states = await kept.sql("select kind, version, state from clock order by seq")
     assert [tuple(row) for row in states] == [
         ("answer", 1, "ended"), ("first_contact", 2, "running"), ("answer", 2, "running"),
@@ -128,7 +130,9 @@ async def test_nobody_eligible_ends_the_answer_and_waits(kept, lead):
     ("consequence", "contact"),
     [("recycle", "ended"), ("exclude", "ended"), ("next_team", "running")],
 )
-async def test_a_rejection_is_an_answer_and_ends_the_rest_unless_the_next_team_gets_it(kept, lead, consequence, contact):
+async def test_a_rejection_is_an_answer_and_ends_the_rest_unless_the_next_team_gets_it(
+    kept, lead, consequence, contact
+):
     await kept.handle(keep_clocks, lead.assigned(at(10)))
     said = await kept.handle(keep_clocks, lead.rejected(at(11), consequence))
     assert told(said) == [("met", "answer")]
@@ -293,7 +297,10 @@ async def test_a_calendar_that_never_opens_is_a_visible_error_and_a_new_playbook
     await kept.publish(sla=sla)
     await kept.it_is(at(12, day=1))
     said = await kept.run(lambda tx: take_over(tx, [(lead.lead_id, 1)]))
-    assert [(event.kind, event.due_at) for event in said] == [("answer", at(11, day=3)), ("first_contact", at(11, day=7))]
+    assert [(event.kind, event.due_at) for event in said] == [
+        ("answer", at(11, day=3)),
+        ("first_contact", at(11, day=7)),
+    ]
     assert await kept.sql(problem) == []
 
 
@@ -312,7 +319,9 @@ async def test_a_lead_can_be_answered_though_its_deadline_is_unknown(kept, lead)
 async def test_another_target_keeps_what_has_elapsed_and_is_said(kept, lead, documents):
     await kept.handle(keep_clocks, lead.assigned(at(10)))
     await kept.it_is(at(12))
-    await kept.publish(sla=documents["sla.yaml"].replace("target: 4h\n    calendar: rep", "target: 6h\n    calendar: open"))
+    await kept.publish(
+        sla=documents["sla.yaml"].replace("target: 4h\n    calendar: rep", "target: 6h\n    calendar: open")
+    )
     said = await kept.run(lambda tx: take_over(tx, [(lead.lead_id, 1)]))
     assert [(event.kind, event.due_at, event.playbook.revision) for event in said] == [("answer", at(16), 2)]
     assert isinstance(said[0], SlaStarted)

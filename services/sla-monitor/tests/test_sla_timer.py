@@ -82,7 +82,8 @@ class Stage:
 def told(events: Sequence[Any]) -> list[tuple[str, str, str | None]]:
     """(what, of which clock, what is to be done), in order."""
     return [
-        (event.type.removeprefix("sla.").removesuffix(".v1"), event.kind, getattr(event, "do", None)) for event in events
+        (event.type.removeprefix("sla.").removesuffix(".v1"), event.kind, getattr(event, "do", None))
+        for event in events
     ]
 
 

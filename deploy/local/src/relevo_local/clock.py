@@ -1,7 +1,7 @@
 """Time travel on one machine: every database's clock, and ingest's file."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,13 +29,17 @@ async def travel(environment: Mapping[str, str], words: str) -> timedelta:
 async def set_ahead(environment: Mapping[str, str], ahead: timedelta, *, back: bool = False) -> timedelta:
     """Set every clock this far ahead of the real time (behind, if negative). `back`: that is not later than now."""
     server, file = Server(environment["RELEVO_POSTGRES"]), Path(environment["RELEVO_CLOCK_FILE"])
+    await in_order(databases.set_shift(server, list(DATABASES), ahead), file, ahead, back=back)
+    return ahead
+
+
+async def in_order(shift_databases: Awaitable[object], file: Path, ahead: timedelta, *, back: bool) -> None:
+    """Forwards ingest comes last, backwards first: what it stamps is then never later than now where it is read."""
     if back:
         _write(file, ahead)
-    # Forwards ingest comes last, backwards first: what it stamps is then never later than now where it is read.
-    await databases.set_shift(server, list(DATABASES), ahead)
+    await shift_databases
     if not back:
         _write(file, ahead)
-    return ahead
 
 
 def _write(file: Path, ahead: timedelta) -> None:

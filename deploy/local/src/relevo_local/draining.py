@@ -33,6 +33,10 @@ class Watch:
             await asyncio.sleep(pause)
         return False
 
+    async def tell(self, statement: str, *arguments: object) -> None:
+        """The same to each database."""
+        await together(connection.execute(statement, *arguments) for connection in self.databases)
+
     async def _at_the_ends(self) -> dict[Partition, int] | None:
         """Where all partitions end that somebody reads, if nothing is under way; else None."""
         stages = await together(map(_stage, self.databases))

@@ -270,7 +270,7 @@ WORDS: Final[dict[str, str]] = {
     # the playbook
     "playbook.title": "The agreement",
     "playbook.none": "No playbook is published yet.",
-    "playbook.none_hint": "Publish one with `relevo playbook publish DIR`, approved by marketing and sales.",
+    "playbook.none_hint": "Publish one with “relevo playbook publish DIR”, approved by marketing and sales.",
     "playbook.since": "Revision {revision}, version {version}, in force since {at}",
     "playbook.approved": "approved for {side} by {by}",
     "side.marketing": "marketing",
@@ -326,9 +326,9 @@ WORDS: Final[dict[str, str]] = {
     "do_at": "at {at}: {do}",
     # signing in and errors
     "login.title": "Sign in",
-    "login.what": "Paste an API token with the scope `read`. The browser keeps a session, not the token.",
+    "login.what": "Paste an API token with the scope “read”. The browser keeps a session, not the token.",
     "login.token": "API token",
     "login.go": "Sign in",
-    "login.refused": "This token is unknown, expired, or lacks the scope `read`. Ask for one with `relevo tokens add`.",
+    "login.refused": "This token is unknown, expired, or lacks the scope “read”. Ask for one with “relevo tokens add”.",
     "error.back": "To the live page",
 }

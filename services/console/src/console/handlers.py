@@ -1,5 +1,6 @@
 """Kafka: every event is kept once, and folded into the read models of its lead."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -105,8 +106,11 @@ async def _fold(
     for clock_id, clock in running.items():
         running[clock_id] = clocks.settle(clock, journeys.get((clock.lead_id, clock.cycle)))
     subjects = await store.subjects_of(tx, concerned)
+    trips_of: defaultdict[UUID, list[Trip]] = defaultdict(list)
+    for (lead_id, _), trip in journeys.items():
+        trips_of[lead_id].append(trip)
     for lead_id, lead in known.items():
-        known[lead_id] = _standing(lead, journeys, subjects[lead_id])
+        known[lead_id] = _standing(lead, trips_of[lead_id], subjects[lead_id])
     await store.save(tx, _changed(loaded[0], known), _changed(loaded[1], journeys), _changed(loaded[2], running))
 
 
@@ -120,6 +124,6 @@ def _fold_clocks(running: dict[UUID, Clock], events: Sequence[OfClock]) -> None:
         running[event.clock_id] = clocks.fold(running.get(event.clock_id) or clocks.opened(event), event)
 
 
-def _standing(lead: Lead, journeys: dict[tuple[UUID, int], Trip], subjects: int) -> Lead:
-    trip = trips.standing(trip for key, trip in journeys.items() if key[0] == lead.lead_id)
+def _standing(lead: Lead, journeys: Sequence[Trip], subjects: int) -> Lead:
+    trip = trips.standing(journeys)
     return replace(lead, subjects=subjects, stage=trip.stage if trip else lead.stage)

@@ -54,6 +54,8 @@ class Live:
     async def running(self, service: Service) -> AsyncIterator[None]:
         self._pages, self._changed = set(), asyncio.Event()
         tasks = [asyncio.create_task(self._listen(service)), asyncio.create_task(self._pump(service))]
+        for task in tasks:
+            task.add_done_callback(lambda ended: _failed(ended, service))
         try:
             yield
         finally:
@@ -159,6 +161,13 @@ class Live:
     def _on_clock(self, *_: Any) -> None:
         self._moved = True
         self._changed.set()
+
+
+def _failed(task: asyncio.Task[None], service: Service) -> None:
+    """A page that is silently stale is worse than none: the process ends, and whoever watches it starts another."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("live pages failed", exc_info=error)
+        service.stopping.set()
 
 
 live = Live()

@@ -270,7 +270,7 @@ WORDS: Final[dict[str, str]] = {
     # the playbook
     "playbook.title": "El acuerdo",
     "playbook.none": "Aún no se ha publicado ningún acuerdo.",
-    "playbook.none_hint": "Publica uno con `relevo playbook publish DIR`, aprobado por marketing y ventas.",
+    "playbook.none_hint": "Publica uno con «relevo playbook publish DIR», aprobado por marketing y ventas.",
     "playbook.since": "Revisión {revision}, versión {version}, en vigor desde {at}",
     "playbook.approved": "aprobado por {side}: {by}",
     "side.marketing": "marketing",
@@ -326,9 +326,9 @@ WORDS: Final[dict[str, str]] = {
     "do_at": "al {at}: {do}",
     # signing in and errors
     "login.title": "Entrar",
-    "login.what": "Pega un token de la API con el permiso `read`. El navegador guarda una sesión, no el token.",
+    "login.what": "Pega un token de la API con el permiso «read». El navegador guarda una sesión, no el token.",
     "login.token": "Token de la API",
     "login.go": "Entrar",
-    "login.refused": "Este token no existe, caducó o no tiene el permiso `read`. Pide uno con `relevo tokens add`.",
+    "login.refused": "Este token no existe, caducó o no tiene el permiso «read». Pide uno con «relevo tokens add».",
     "error.back": "A la página en directo",
 }

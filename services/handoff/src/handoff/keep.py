@@ -15,8 +15,10 @@ def _together(*statements: tuple[str, int]) -> str:
     """Statements (with the number of their parameters) as parts of one: one round trip instead of one for each."""
     parts, before = [], 0
     for number, (statement, parameters) in enumerate(statements):
-        moved = re.sub(r"\$(\d+)", lambda found, by=before: f"${int(found[1]) + by}", statement)
-        parts.append(f"part{number} as ({moved})")
+        # re.split leaves the parameters' numbers at the odd places
+        words = re.split(r"\$(\d+)", statement)
+        moved = (f"${int(word) + before}" if place % 2 else word for place, word in enumerate(words))
+        parts.append(f"part{number} as ({''.join(moved)})")
         before += parameters
     return f"with {', '.join(parts)} select 1"
 

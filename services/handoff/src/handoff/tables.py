@@ -193,3 +193,4 @@ Index(
     delivery.c.seq,
     postgresql_where=text("state = 'pending'"),
 )
+Index("delivery_leased", delivery.c.endpoint_id, postgresql_where=text("leased_until is not null"))

@@ -107,11 +107,8 @@ def _step(way: Walk, resolved: Resolved, fresh: bool) -> None:
     lead = _lead(way, resolved)
     if resolved.absorbs:
         lead = _take_in(way, lead, resolved)
-    named = (touch.touchpoint_id,) if resolved.shared else ()
-    for subject in resolved.tied or (touch.subjects[:1] if named else ()):
-        way.said.append(Identified(lead, subject.subject_id, subject.kind, None, named, touch.trace))
-        named = ()
-    way.subjects[lead.lead_id] += ((subject.subject_id, subject.kind) for subject in resolved.tied)
+    if resolved.tied or resolved.shared:
+        _identify(way, lead, resolved)
     if fresh:
         way.heard[lead.lead_id].append(touch)
         fold(lead, touch, way.playbook, way.failed)
@@ -119,6 +116,16 @@ def _step(way: Walk, resolved: Resolved, fresh: bool) -> None:
     elif resolved.absorbs:
         lead = _judge(way, lead, touch.trace, "merge")
     way.leads[lead.lead_id] = lead
+
+
+def _identify(way: Walk, lead: Lead, resolved: Resolved) -> None:
+    """Subjects that join the lead; a touchpoint that also names somebody else's is named with the first of them."""
+    touch = resolved.touchpoint
+    named = (touch.touchpoint_id,) if resolved.shared else ()
+    for subject in resolved.tied or touch.subjects[:1]:
+        way.said.append(Identified(lead, subject.subject_id, subject.kind, None, named, touch.trace))
+        named = ()
+    way.subjects[lead.lead_id] += ((subject.subject_id, subject.kind) for subject in resolved.tied)
 
 
 def _lead(way: Walk, resolved: Resolved) -> Lead:

@@ -39,7 +39,9 @@ def _upsert(table: str, types: Mapping[str, str], key: tuple[str, ...]) -> str:
 
 def names(types: Mapping[str, str], table: str) -> str:
     """Columns to select; JSON as its text, since pydantic reads text."""
-    return ", ".join(f"{table}.{name}" + (f"::text as {name}" if kind == "json" else "") for name, kind in types.items())
+    return ", ".join(
+        f"{table}.{name}" + (f"::text as {name}" if kind == "json" else "") for name, kind in types.items()
+    )
 
 
 # A conflicting row is locked by `do update` and, because of `where false`, not written.
@@ -158,9 +160,10 @@ _DUE_OF = (
     f"select {names(rows.CLOCK, 'clock')} from clock"  # noqa: S608
     " where lead_id = any($1::uuid[]) and next_due <= $2"
 )
-_STALE = (
-    "select lead_id, cycle from clock where state in ('running', 'paused', 'breached')"
-    " and (playbook < $1 or playbook > $1) limit $2"
+_OPEN_UNDER = "select lead_id, cycle from clock where state in ('running', 'paused', 'breached') and playbook"
+_STALE = (  # two looks into an index, which "not equal" would be none
+    f"({_OPEN_UNDER} < $1 order by playbook limit $2)"
+    f" union all ({_OPEN_UNDER} > $1 order by playbook limit $2) limit $2"
 )
 
 

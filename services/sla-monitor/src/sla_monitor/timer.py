@@ -111,7 +111,7 @@ class Timer:
         """Sleep to the next deadline, or until something may have changed."""
         WAITING.set(look.left)
         if look.left:
-            await self._service.sleep_until(None, wake=self._wake, at_most=self._pause)
+            await self._service.sleep_until(None, at_most=self._pause)
             self._pause = min(self._pause * 2, HELD[1])
             return
         self._pause = HELD[0]

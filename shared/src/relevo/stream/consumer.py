@@ -159,6 +159,9 @@ class Consumer:
         try:
             self._next = await reader.next_offsets()
             ends = await reader.end_offsets(self._next)
+            if beyond := [p for p, offset in self._next.items() if offset > ends[p]]:
+                await reader.rewind(beyond)  # re-created; not every broker says so
+                self._next = await reader.next_offsets()
         except KafkaAway:
             return  # that is another trouble, and the client's own: it goes on by itself
         await self._while_polling(reader, self._correct(self._next))

@@ -336,6 +336,14 @@ class Reader:
             raise KafkaAway(type(error).__name__) from error
         return offsets
 
+    async def rewind(self, partitions: Iterable[Partition]) -> None:
+        """Read on from the first record that is there. Raises KafkaAway."""
+        try:
+            async with asyncio.timeout(10):
+                await self._client.seek_to_beginning(*(TopicPartition(*p) for p in partitions))
+        except Exception as error:
+            raise KafkaAway(type(error).__name__) from error
+
     async def end_offsets(self, partitions: Iterable[Partition], timeout: float = 5) -> dict[Partition, int]:
         """The offset after each partition's last record, asked of the broker now. Raises KafkaAway."""
         try:

@@ -16,7 +16,7 @@ from relevo_local.story.words import SITE
 from relevo_local.together import together
 from relevo_local.trouble import Trouble
 
-_FORMS_AT_ONCE = 4
+_FORMS_AT_ONCE = 16
 
 
 @dataclass

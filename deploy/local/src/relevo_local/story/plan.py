@@ -74,7 +74,7 @@ def _moments(random: Random, today: datetime, hours: Calendar, zone: ZoneInfo) -
         opening = next_opening(hours, midnight)
         if opening >= day:
             continue
-        left_out = left_out + 1 if left_out < 2 and random.random() < 0.55 else 0
+        left_out = left_out + 1 if left_out < 2 and random.random() < 0.65 else 0
         if not left_out:
             yield opening + timedelta(minutes=random.randint(60, 150), seconds=random.randrange(60))
 

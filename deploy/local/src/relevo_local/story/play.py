@@ -1,7 +1,7 @@
 """Plays the quarter: moves the clock from moment to moment, lets happen what is due, and waits until all is handled."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from relevo_local.receiver import Received
@@ -30,12 +30,14 @@ async def play(theatre: Theatre, plan: Plan, today: datetime, progress: Progress
     await theatre.settled()
 
 
-async def _happen(theatre: Theatre, now: datetime, touches: Iterable[Touch]) -> set[datetime]:
+async def _happen(theatre: Theatre, now: datetime, touches: Sequence[Touch]) -> set[datetime]:
     """Promises fall due, reps answer, people come. Returns the moments at which something follows from it."""
     await theatre.promises_caught_up(theatre.sales.ignored, now)
     await theatre.sales.answer(now)
-    await theatre.doors.send(list(touches))
-    await theatre.settled()
+    if touches:
+        await theatre.doors.send(touches)
+    if touches or theatre.sales.ignored:  # somebody may get a lead; what an answer entails need not be waited for
+        await theatre.settled()
     moments = theatre.sales.read(now)
     # One moment for all of a minute, and the earliest after it.
     return {moment.replace(second=0, microsecond=0) + timedelta(minutes=1) for moment in moments}

@@ -18,7 +18,7 @@ from relevo_local.trouble import Trouble
 
 MARKETING = "marketing"
 _TOLD_MARKETING = ["lead.rejected", "lead.recycled", "lead.disqualified"]
-_ANSWERS_AT_ONCE = 4
+_ANSWERS_AT_ONCE = 16
 _LATEST = timedelta(minutes=50)  # after a lead has come, everybody who answers at all has
 
 

@@ -5,18 +5,19 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from relevo_local.clock import set_ahead
+from relevo_local.clock import in_order
 from relevo_local.draining import Watch
 from relevo_local.story.doors import Doors
 from relevo_local.story.sales import Sales
 from relevo_local.trouble import Trouble
 
 _PATIENCE = 60.0  # seconds until what was sent must have been handled
-_LOOK = 0.03
+_LOOK = 0.04
 
 
 @dataclass
@@ -58,7 +59,8 @@ class Theatre:
         real = datetime.now(UTC)
         ahead = moment - real if moment is not None else timedelta(0)
         if self._ahead is None or ahead > self._ahead:
-            await set_ahead(self.environment, ahead, back=self._ahead is None)
+            shifting = self.watch.tell("update clock_shift set shift = $1", ahead)
+            await in_order(shifting, Path(self.environment["RELEVO_CLOCK_FILE"]), ahead, back=self._ahead is None)
             self._ahead = ahead
         return real + self._ahead
 
