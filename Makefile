@@ -23,6 +23,7 @@ test: .venv/ready ## the tests, on the embedded broker; BROKER=apache runs the s
 ifeq ($(BROKER),apache)
 	@BROKER=apache $(BIN)/python -m pytest shared/tests tests -m broker $(ARGS)
 else
+	@bash deploy/browser.sh
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 

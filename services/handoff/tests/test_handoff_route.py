@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -254,7 +253,7 @@ def test_targets_count_only_leads_a_rep_could_take(documents: dict[str, str], se
     playbook, state = team_of(documents, [1, 1, 2, 1, 3]), nobody_yet()
     for number in range(300):
         away = {rep for rep in range(5) if chance.random() < 0.4}
-        seen = {f"r{n}": replace(state.get(f"r{n}", NEW), away=n in away) for n in range(5)}
+        seen = {f"r{n}": state.get(f"r{n}", NEW)._replace(away=n in away) for n in range(5)}
         decision = route(playbook, lead(playbook, number + 1), {"team": seen}, T0)
         assert decision is not None
         assert decision.rep is None or int(decision.rep[1]) not in away
@@ -267,9 +266,9 @@ def test_one_who_comes_back_is_level_or_catches_up_as_the_team_says(documents: d
     def leads_of_the_returned(returning: str) -> list[str | None]:
         playbook, state = team_of(documents, [1, 1, 1], returning), nobody_yet()
         for number in range(30):
-            state = {**state, "r0": replace(state.get("r0", NEW), away=True)}
+            state = {**state, "r0": state.get("r0", NEW)._replace(away=True)}
             state, _ = give(playbook, state, number)
-        state = {**state, "r0": replace(state["r0"], away=False)}
+        state = {**state, "r0": state["r0"]._replace(away=False)}
         got = []
         for number in range(30, 45):
             state, decision = give(playbook, state, number)

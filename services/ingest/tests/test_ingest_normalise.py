@@ -3,13 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import phonenumbers
 import pytest
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from ingest import campaign, contact
 from ingest.dates import lenient, occurred
 from ingest.draft import Draft, Unusable
 from ingest.machine import robot
 from ingest.normalise import recorded
+from ingest.phone import _parsed, e164
 from ingest.registry import Source
 from relevo.events import TouchpointRecorded
 from relevo.events.identity import touchpoint_id
@@ -76,7 +79,7 @@ def test_a_form_with_nothing_but_a_phone_still_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "country", "e164"),
+    ("given", "country", "expected"),
     [
         ("+34 600 12 34 56", None, "+34600123456"),
         ("0034 600 123 456", None, "+34600123456"),
@@ -91,8 +94,23 @@ def test_a_form_with_nothing_but_a_phone_still_stands() -> None:
         ("٦٠٠١٢٣٤٥٦", "ES", "+34600123456"),
     ],
 )
-def test_phones_are_e164_only_where_they_are_phones(given: str, country: str | None, e164: str | None) -> None:
-    assert contact.phone(given, country) == e164
+def test_phones_are_e164_only_where_they_are_phones(given: str, country: str | None, expected: str | None) -> None:
+    assert e164(given, country) == expected
+
+
+@pytest.mark.parametrize("kind", [PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE])
+def test_the_quick_way_and_the_library_agree_on_every_country(kind: int) -> None:
+    for country in phonenumbers.SUPPORTED_REGIONS:
+        number = phonenumbers.example_number_for_type(country, kind)
+        if number is None:
+            continue
+        for style in (PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.NATIONAL, PhoneNumberFormat.E164):
+            whole = phonenumbers.format_number(number, style)
+            for text in (whole, whole[:-1], whole + "1", whole.replace(" ", "-"), whole.lstrip("+")):
+                for told in (country, "ES", None):
+                    expected = _parsed(text, told) if told or text.startswith(("+", "00")) else None
+                    if 6 <= len(text) <= 24 and not text.startswith("00"):
+                        assert e164(text, told) == expected, (text, told)
 
 
 def test_a_phone_nobody_can_read_stays_a_field() -> None:

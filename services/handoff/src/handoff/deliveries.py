@@ -1,7 +1,7 @@
 """SQL on endpoints and deliveries: written with what they announce, claimed in batches, recorded in batches."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -113,7 +113,7 @@ async def write(tx: Transaction, notices: Sequence[Notice]) -> None:
 
 def written(notices: Sequence[Notice], now: datetime) -> list[Any]:
     """The arguments of WRITE."""
-    return [*columns(map(astuple, notices), 10), now]
+    return [*columns(notices, 10), now]
 
 
 async def claim(tx: Transaction, most: int) -> list[Claimed]:

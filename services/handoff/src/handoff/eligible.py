@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from relevo.calendar import Calendar, is_open, next_opening
@@ -25,8 +25,7 @@ class Lead:
     related: tuple[str, ...] = ()  # the rep of this person's open lead, then the owner of the company
 
 
-@dataclass(frozen=True, slots=True)
-class RepState:
+class RepState(NamedTuple):
     """A rep's counters within the team, and the rep's day. `taken`: leads within the rep's window until now."""
 
     assigned: int = 0

@@ -1,9 +1,8 @@
 """PURE: what a webhook says: what the lead asked, read and opened, why it qualified, and how to answer."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -27,8 +26,7 @@ ATTENDED: Final[tuple[TouchpointType, ...]] = ("event_registered", "event_attend
 ACTS: Final = ("accept", "reject", "contacted", "opportunity", "won", "lost", "pause", "resume")
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(NamedTuple):
     """One message, before it is known which endpoints want it. `rep` and `team` say whose endpoints may."""
 
     type: str

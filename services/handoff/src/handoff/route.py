@@ -113,8 +113,9 @@ def choose(playbook: Playbook, way: Destination, lead: Lead, state: TeamState, n
         waited = (now - last_at).total_seconds() if last_at else float("inf")
         return round(each.shortfall, 9), each.weight, waited  # rounded: sums of shares are a hair off when equal
 
-    best = max(map(standing, able))
-    chosen = min((each.rep for each in able if standing(each) == best), key=lambda rep: _tie(lead.lead_id, rep))
+    standings = {each.rep: standing(each) for each in able}
+    best = max(standings.values())
+    chosen = min((rep for rep in standings if standings[rep] == best), key=lambda rep: _tie(lead.lead_id, rep))
     return Decision(way.team.id, way.rule, way.priority, chosen, considered)
 
 
@@ -127,11 +128,10 @@ def after(state: TeamState, decision: Decision, now: datetime) -> TeamState:
     """The team's state once `decision` is carried out."""
     if decision.rep is None:
         return state
-    changed = {each.rep: replace(state.get(each.rep, NEW), target=each.target + each.share)
+    changed = {each.rep: state.get(each.rep, NEW)._replace(target=each.target + each.share)
                for each in decision.considered if each.share}  # fmt: skip
     chosen = changed.get(decision.rep) or state.get(decision.rep, NEW)
-    changed[decision.rep] = replace(
-        chosen,
+    changed[decision.rep] = chosen._replace(
         assigned=chosen.assigned + 1,
         # A manager has no share: what one gets counts on both sides, so that no shortfall comes of it.
         target=chosen.target + (0 if decision.considered else 1),

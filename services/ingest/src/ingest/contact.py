@@ -1,9 +1,8 @@
-"""How a person and a company are known: phone numbers in E.164, registrable domains, marks of an address. PURE."""
+"""What an address tells of a person and a company: registrable domains, free, disposable and role addresses. PURE."""
 
 import re
 from functools import lru_cache
 
-import phonenumbers
 from disposable_email_domains import blocklist as _DISPOSABLE
 from publicsuffixlist import PublicSuffixList
 
@@ -31,8 +30,6 @@ _FREE_DOMAINS = frozenset(
 )
 # A country's own suffix (es, co.uk, com.mx) or com: `mail.company` or `live.studio` may well be somebody's employer.
 _BRAND_SUFFIX = re.compile(r"(?:com|(?:com?\.)?[a-z]{2})")
-
-_PHONE = re.compile(r"\+?[\d\s().·/-]{6,24}(?:\s*(?:ext|x|#)\.?\s*\d{1,6})?", re.IGNORECASE)
 
 
 @lru_cache(maxsize=20_000)
@@ -85,22 +82,3 @@ def marks(email: str) -> tuple[Mark, ...]:
     if is_tagged_address(email):
         found = (*found, "tagged_address")
     return found
-
-
-def phone(text: str, country: str | None) -> str | None:
-    """E.164 of what looks like a phone number, by Google's rules; None where it is none, or only valid in a country
-    that nobody named. `country` (ISO 3166) is that of numbers written without a country code."""
-    text = text.strip()
-    if not 6 <= len(text) <= 40 or _PHONE.fullmatch(text) is None:  # parsing costs 22 µs: only what looks like one
-        return None
-    if text.startswith("00"):
-        text = "+" + text[2:]
-    if country is None and not text.startswith("+"):
-        return None
-    try:
-        number = phonenumbers.parse(text, country)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(number):
-        return None
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

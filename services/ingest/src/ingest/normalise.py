@@ -12,6 +12,7 @@ from ingest.dates import occurred
 from ingest.draft import Draft, Refused, Request, Unusable
 from ingest.json_body import raw
 from ingest.machine import robot
+from ingest.phone import e164
 from ingest.registry import Source
 from relevo.events import TouchpointFailed, TouchpointRecorded
 from relevo.events.identity import SubjectKind, canonical_email, fingerprint, subject_id, touchpoint_id
@@ -53,7 +54,7 @@ def recorded(
     if own_id is None:
         own_id = fingerprint(draft.what.get("form") or draft.touch, strongest, raw(draft.told), received_at)
     identity = known_as or touchpoint_id(source.name, own_id)
-    phone = contact.phone(draft.phone, source.country) if draft.phone else None
+    phone = e164(draft.phone, source.country) if draft.phone else None
     if not who:
         if not (draft.must_reach and phone):
             raise Unusable("Nothing says who it was: send email, user_id or anonymous_id.", "email")

@@ -17,7 +17,7 @@ from relevo_local.story.touches import Touch
 QUARTER = timedelta(days=91)
 SILENT_FROM = 2 / 3  # of the stops: from then on one rep answers nothing
 
-DEMOS, READERS, FAIR_VISITORS, CUSTOMERS, STRANGERS, SCANNED = 95, 130, 60, 24, 45, 5
+DEMOS, READERS, FAIR_VISITORS, CUSTOMERS, STRANGERS, SCANNED = 85, 120, 60, 24, 40, 5
 ODD_ONES = (  # who asks for a demo, and is no lead for sales: our agreement says why
     ("forjasoftware.example", "Forja Software", None),
     ("planificador.example", "Planificador", None),

@@ -26,7 +26,7 @@ async def play(theatre: Theatre, plan: Plan, today: datetime, progress: Progress
                 coming.setdefault(later, ())
         done += bool(touches)
         progress(now, done)
-    await theatre.go(None)
+    await _happen(theatre, await theatre.go(None), ())
     await theatre.settled()
 
 
