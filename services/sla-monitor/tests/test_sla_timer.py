@@ -7,10 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -19,9 +20,10 @@ import pytest_asyncio
 
 from relevo.events import EVENTS, Event
 from relevo.events.cloudevents import decode, encode, header
+from relevo.events.topics import ASSIGNMENTS
 from relevo.service import Settings
 from relevo.service.migrate import migrate
-from relevo.stream.kafka import Outgoing, Producer, Reader
+from relevo.stream.kafka import Outgoing, Producer, Reader, partition_of
 from relevo.testing.proxy import Proxy
 from relevo.testing.services import Running, move_clock, ready, running
 from relevo_local.ports import Ports
@@ -66,13 +68,13 @@ class Stage:
                 event_class = EVENTS[header(record.headers, "ce_type") or ""]
                 self.said.append(decode(event_class, record.headers, record.value))
 
-    async def until(self, count: int) -> list[Any]:
+    async def until(self, many: int) -> list[Any]:
         """What was said, as soon as it is so much; nothing more comes in the next moments."""
         ends = monotonic() + 60
-        while len(self.said) < count and monotonic() < ends:
+        while len(self.said) < many and monotonic() < ends:
             await self.listen(0.5)
         await self.listen(0.5)
-        assert len(self.said) == count, Counter(told(self.said))
+        assert len(self.said) == many, Counter(told(self.said))
         return self.said
 
     async def later(self, by: timedelta = DAYS) -> None:
@@ -108,6 +110,13 @@ def assigned(lead: Any) -> Event:
     """To a rep whose hours never end: deadlines are 2, 3, 4 and 6, 8 hours away."""
     event: Event = lead.assigned(lead.mql_at, rep="dora", team="south", calendar="open")
     return event
+
+
+def beside(lead_id: UUID) -> UUID:
+    """Another lead's id, smaller, in the same partition."""
+    wanted = partition_of(str(lead_id), ASSIGNMENTS.partitions_local)
+    ids = (UUID(int=number) for number in count(1))
+    return next(each for each in ids if partition_of(str(each), ASSIGNMENTS.partitions_local) == wanted)
 
 
 @pytest_asyncio.fixture
@@ -183,21 +192,22 @@ async def test_an_answered_lead_never_breaches(stage: Stage, a_lead: Callable[[]
 async def test_an_answer_that_is_published_and_not_applied_holds_the_deadline(
     stage: Stage, a_lead: Callable[[], Any]
 ) -> None:
-    lead = a_lead()
+    lead, before = a_lead(), a_lead()
+    before.lead_id = beside(lead.lead_id)
     async with stage.monitor():
-        await stage.publish(assigned(lead))
-        await stage.until(2)
+        await stage.publish(assigned(before), before.contacted(now()), assigned(lead))
+        await stage.until(6)
         other = await asyncpg.connect(stage.kept.dsn)
-        async with other.transaction():  # the handler waits for this lock
-            await other.execute("select 1 from lead where lead_id = $1 for update", lead.lead_id)
-            await stage.publish(lead.contacted(now()))
+        async with other.transaction():  # the handler waits for this lock; the lead itself is free
+            await other.execute("select 1 from lead where lead_id = $1 for update", before.lead_id)
+            await stage.publish(before.won(now()), lead.contacted(now()))
             await stage.later()
             await asyncio.sleep(WATCH)
-            await stage.until(2)
+            await stage.until(6)
         await other.close()
-        assert told(await stage.until(4))[2:] == [("met", "answer", None), ("met", "first_contact", None)]
+        assert told(await stage.until(8))[6:] == [("met", "answer", None), ("met", "first_contact", None)]
         await asyncio.sleep(WATCH)
-        await stage.until(4)
+        await stage.until(8)
 
 
 async def test_a_monitor_that_was_down_never_breaches_what_was_answered_meanwhile(

@@ -15,6 +15,8 @@ import httpx
 
 from relevo.addresses import literal, loopback_only, public_only, public_or_loopback
 
+MOST_HOSTS = 256  # to which connections are kept open
+
 Why = Literal["refused", "name", "connect", "timeout", "closed", "protocol"]
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -29,12 +31,13 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds and bytes. `answer` caps what is read of an answer's body; the rest is cut off with the connection."""
+    """Seconds and bytes. `answer` caps what is read of an answer's body; the rest is cut off with the connection.
+    `connections` are those to one host."""
 
     connect: float = 5.0
     total: float = 15.0
     answer: int = 64 * 1024
-    connections: int = 200
+    connections: int = 100
 
 
 @dataclass(frozen=True)
@@ -175,21 +178,37 @@ class _Checked(httpcore.AsyncNetworkBackend):
 
 
 class _Transport(httpx.AsyncBaseTransport):
-    """httpx over a pool whose dialling is ours: its own transport has no door for that."""
+    """httpx over pools whose dialling is ours: its own transport has no door for that. A pool for each host, because
+    whatever a pool does takes the square of its connections, and so that a host that hangs fills its own only."""
 
     def __init__(self, network: httpcore.AsyncNetworkBackend, limits: Limits) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=limits.connections,
-            max_keepalive_connections=limits.connections,
-            keepalive_expiry=30.0,
-            network_backend=network,
-        )
+        self._network, self._limits = network, limits
+        self._tls = httpx.create_ssl_context()
+        self._pools: dict[tuple[bytes, bytes, int | None], httpcore.AsyncConnectionPool] = {}  # last used last
+
+    async def _pool(self, url: httpx.URL) -> httpcore.AsyncConnectionPool:
+        host = (url.raw_scheme, url.raw_host, url.port)
+        pool = self._pools.pop(host, None)
+        if pool is None:
+            pool = httpcore.AsyncConnectionPool(
+                ssl_context=self._tls,
+                max_connections=self._limits.connections,
+                max_keepalive_connections=self._limits.connections,
+                keepalive_expiry=30.0,
+                network_backend=self._network,
+            )
+        self._pools[host] = pool
+        if len(self._pools) > MOST_HOSTS and all(
+            each.is_idle() for each in next(iter(self._pools.values())).connections
+        ):
+            await self._pools.pop(next(iter(self._pools))).aclose()
+        return pool
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
         assert isinstance(request.stream, httpx.AsyncByteStream)
-        came = await self._pool.handle_async_request(
+        pool = await self._pool(url)
+        came = await pool.handle_async_request(
             httpcore.Request(
                 method=request.method,
                 url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
@@ -201,7 +220,8 @@ class _Transport(httpx.AsyncBaseTransport):
         return httpx.Response(came.status, headers=came.headers, stream=_Stream(came), extensions=came.extensions)
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
 
 
 class _Stream(httpx.AsyncByteStream):

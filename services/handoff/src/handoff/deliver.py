@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from handoff import deliveries, queries
-from handoff.deliveries import LEASE_SECONDS, Claimed, Recorded, Tried
+from handoff.deliveries import IN_FLIGHT, LEASE_SECONDS, Claimed, Recorded, Tried
 from handoff.schedule import next_try, outcome, retry_after
 from handoff.settings import Settings
 from handoff.sign import signatures
@@ -29,7 +29,7 @@ async def deliver(service: Service) -> None:
     """Loop: send what is due. On shutdown, what is under way is finished and recorded."""
     settings = service.settings
     assert isinstance(settings, Settings)
-    limits = Limits(settings.webhook_connect_seconds, settings.webhook_total_seconds, connections=AT_ONCE)
+    limits = Limits(settings.webhook_connect_seconds, settings.webhook_total_seconds, connections=IN_FLIGHT)
     deliverer = Deliverer(service, stranger(local=settings.local, limits=limits))
     try:
         await again_and_again(service, deliverer.start_due, at_most=1.0)

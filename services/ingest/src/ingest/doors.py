@@ -3,7 +3,7 @@
 Raw bytes in, a ready answer out, and what pages may read of it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -11,7 +11,7 @@ from ingest import take
 from ingest.desk import Desk
 from ingest.draft import Request
 from ingest.sources import segment
-from ingest.wire import Gone, Reply, arrive, problem_reply, send_reply
+from ingest.wire import Gone, Headers, Reply, arrive, problem_reply, send_reply
 from relevo.service import Problem
 
 Work = Callable[[Desk, Request], Awaitable[Reply]]
@@ -41,23 +41,23 @@ class Doors:
             await self._app(scope, receive, send)
             return
         work, limit = found
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
             if scope["method"] == "OPTIONS":
                 reply = Reply(204, headers=_PREFLIGHT)
             elif scope["method"] != "POST":
                 raise Problem(405, "Method not allowed", headers={"Allow": "POST, OPTIONS"})
             else:
-                reply = await work(self._desk, await arrive(scope, receive, limit))
+                reply = await work(self._desk, await arrive(scope, headers, receive, limit))
         except Problem as problem:
             reply = problem_reply(problem)
         except Gone:
             return
-        await send_reply(send, reply, self._cors(scope))
+        await send_reply(send, reply, self._cors(headers.get(b"origin")))
 
-    def _cors(self, scope: Scope) -> Sequence[tuple[bytes, bytes]]:
+    def _cors(self, origin: bytes | None) -> Headers:
         """Pages of any public source's list may read answers; whether they may send is checked with the key, which a
         browser's preflight does not carry."""
-        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
         if origin is None:
             return ()
         listed = self._desk.sources.now.origins

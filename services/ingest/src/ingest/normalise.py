@@ -94,7 +94,8 @@ def recorded(
         "received_at": received_at,
     }
     try:
-        return TouchpointRecorded.model_validate(event)
+        # What is empty is the default anyway, and need not be validated.
+        return TouchpointRecorded.model_validate({name: value for name, value in event.items() if value})
     except ValidationError as error:  # a bug of ours; the sender still hears which field
         first = error.errors(include_input=False, include_url=False)[0]
         raise Unusable(first["msg"], ".".join(map(str, first["loc"]))) from None

@@ -2,7 +2,6 @@
 
 import re
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,10 +33,9 @@ def too_large(limit: int) -> Problem:
     return Problem(413, "Body too large", detail=f"Send at most {limit // 1024} KiB.")
 
 
-async def arrive(scope: Scope, receive: Receive, limit: int) -> Request:
+async def arrive(scope: Scope, headers: dict[bytes, bytes], receive: Receive, limit: int) -> Request:
     """The whole request, gzip undone. Raises Problem 413 beyond `limit` bytes (counted as they come, and again while
     unpacking, so that a gzip bomb stops there), 415, 400; Gone."""
-    headers: dict[bytes, bytes] = dict(scope["headers"])
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
         raise too_large(limit)
@@ -106,7 +104,7 @@ def problem_reply(problem: Problem) -> Reply:
     return Reply(problem.status, orjson.dumps(problem.body()), ((b"content-type", b"application/problem+json"), *extra))
 
 
-async def send_reply(send: Send, reply: Reply, more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+async def send_reply(send: Send, reply: Reply, more: Headers = ()) -> None:
     headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body)), *more]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

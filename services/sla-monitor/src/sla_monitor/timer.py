@@ -139,7 +139,7 @@ class Timer:
         await self._service.until_any(seconds=AT_MOST)
 
     def _note_the_time(self, now: datetime) -> None:
-        self._began = self._began or now
+        self._began = min(self._began or now, now)  # time travel may go back behind our start
         if self._last is not None:
             before, then = self._last
             if now - before - timedelta(seconds=monotonic() - then) > LATE:

@@ -52,6 +52,8 @@ async def late_comers(theatre: Theatre, plan: Plan, now: datetime) -> list[float
         await theatre.doors.submit(form)
         (webhook,) = await theatre.sales.receiver.until(_is_about(person.email))
         took.append((webhook.at - began) * 1000)
+    theatre.sales.read(now)
+    await theatre.sales.answer(now + timedelta(minutes=20))  # the quick ones; the others' clocks are left running
     await theatre.settled()
     return took
 

@@ -19,7 +19,8 @@ from relevo_local.trouble import Trouble
 MARKETING = "marketing"
 _TOLD_MARKETING = ["lead.rejected", "lead.recycled", "lead.disqualified"]
 _ANSWERS_AT_ONCE = 16
-_LATEST = timedelta(minutes=50)  # after a lead has come, everybody who answers at all has
+_ALL_IN = timedelta(minutes=50)  # after leads have come, the answers to all of them are given together
+_SOON = timedelta(days=1)  # what is said later than that may wait for a stop of the plan
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Sales:
     _of_critic: int = 0
 
     def read(self, now: datetime) -> set[datetime]:
-        """Look at the webhooks that came since the last look; the moments at which something follows from them."""
+        """Look at the webhooks that came since the last look; the moments at which something soon follows from them."""
         new, self._read = self.receiver.received[self._read :], len(self.receiver.received)
         moments: set[datetime] = set()
         for webhook in new:
@@ -62,9 +63,9 @@ class Sales:
             if webhook.endpoint == self.cast.critic:
                 self._of_critic += 1
             rejects = webhook.endpoint == self.cast.critic and self._of_critic % 2 == 1
-            for reply in replies(self.seed, webhook.data, now, rejects=rejects):
-                self.owed.append(Owed(webhook.endpoint, webhook.data, reply))
-            moments.add(now + _LATEST)
+            said = replies(self.seed, webhook.data, now, rejects=rejects)
+            self.owed += (Owed(webhook.endpoint, webhook.data, reply) for reply in said)
+            moments |= {max(reply.at, now + _ALL_IN) for reply in said if reply.at < now + _SOON}
         return moments
 
     async def answer(self, now: datetime) -> None:
