@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
@@ -48,20 +47,22 @@ def header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:
 
 def decode(event_class: type[Event], headers: Sequence[tuple[str, bytes]], value: bytes | None) -> Event:
     """The event of a record whose `ce_type` named `event_class`. Raises Unreadable, saying which field and why."""
-    event_id = header(headers, "ce_id")
-    if header(headers, "ce_specversion") != "1.0" or event_id is None:
+    attributes = dict(headers[::-1])  # the first of several counts
+    event_id = attributes.get("ce_id")
+    if attributes.get("ce_specversion") != b"1.0" or event_id is None:
         raise Unreadable("ce_specversion 1.0 and ce_id are required")
     try:
         data: Any = orjson.loads(value or b"")
         if not isinstance(data, dict):
             raise Unreadable("the value is not a JSON object")
-        data["id"] = UUID(event_id)
-        data["trace"] = header(headers, "traceparent")
-        return event_class.model_validate(data)
+        data["id"] = event_id.decode()
+        data["trace"] = attributes["traceparent"].decode(errors="replace") if "traceparent" in attributes else None
+        event: Event = event_class.__pydantic_validator__.validate_python(data)
+        return event
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:5]
         )
         raise Unreadable(problems) from None
-    except ValueError as error:  # orjson.JSONDecodeError and a malformed UUID
+    except ValueError as error:  # orjson.JSONDecodeError, and an id that is no UTF-8
         raise Unreadable(str(error)) from None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from relevo.events import Event
@@ -25,8 +26,7 @@ TRIES = 3
 _UNREADABLE = UUID("0d8f0f2e-6f0f-5b34-9a53-1a0f6f0b7a11")  # namespace of ids for records that carry none
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A record that concerns this service: its event, or why it is unreadable."""
 
     record: Record
@@ -156,12 +156,11 @@ async def _together(applied: Applied, arrivals: Sequence[Arrival], position: Pos
     applied.buried += len(unreadable)
 
 
-async def _first_seen(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Arrival]:
+async def _first_seen(tx: Transaction, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
     if not arrivals:
-        return []
-    inserted = await tx.driver_sql(dead.INBOX, [a.event_id for a in arrivals])
-    new = {row[0] for row in inserted}
-    return [a for a in arrivals if a.event_id in new]
+        return ()
+    seen = {row[0] for row in await tx.driver_sql(dead.SEEN, [a.event_id for a in arrivals])}
+    return [a for a in arrivals if a.event_id not in seen] if seen else arrivals
 
 
 def _describe(error: Exception) -> str:

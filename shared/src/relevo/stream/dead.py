@@ -16,9 +16,10 @@ from relevo.stream.kafka import Record
 from relevo.stream.telemetry import handling
 from relevo.stream.transaction import Database, Transaction
 
-INBOX = (
-    "insert into inbox (event_id, at) select id, clock_timestamp() from unnest($1::uuid[]) as id"
-    " on conflict do nothing returning event_id"
+SEEN = (  # marks the new ones and returns the others, of which there are hardly ever any
+    "with fresh as (insert into inbox (event_id, at) select id, clock_timestamp() from unnest($1::uuid[]) as id"
+    " on conflict do nothing returning event_id)"
+    " select id from unnest($1::uuid[]) as id where id not in (select event_id from fresh)"
 )
 _BURY = text(
     'insert into dead_letter (event_id, type, topic, partition, "offset", key, header_names, header_values, value,'
@@ -106,7 +107,7 @@ async def replay(database: Database, handlers: Handlers, letter_id: int) -> None
         event = decode(event_class, headers, row["value"])
         # A letter of a readable record carries the event's own inbox mark already. One that was unreadable until now
         # does not, and may be one of several copies.
-        if row["event_id"] == event.id or (await tx.driver_sql(INBOX, [event.id])).first() is not None:
+        if row["event_id"] == event.id or (await tx.driver_sql(SEEN, [event.id])).first() is None:
             with handling(handler.name, [event]) as events:
                 tx.emit(*await handler(tx, events))
         await tx.execute(_DELETE, {"id": letter_id})

@@ -13,7 +13,6 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Literal, NamedTuple
@@ -44,8 +43,7 @@ class KafkaAway(Exception):
     """No broker answered in time, or it answered with an error. What was being sent may or may not have arrived."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record as it was read. `unreadable` says why there is nothing of it but its offset."""
 
     topic: str

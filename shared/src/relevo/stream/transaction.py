@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import orjson
 from asyncpg.exceptions import DataError as AsyncpgDataError
 from sqlalchemy import Executable, text
@@ -29,10 +30,7 @@ _CONTEXT_AND_PLAYBOOK = text(
     " order by revision desc limit 1) as p on true"
 )
 _DOCUMENTS = text("select documents from playbook where revision = :revision")
-_OUTBOX = (
-    "insert into outbox (topic, key, event_id, type, time, trace, value)"
-    " select * from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[])"
-)
+_OUTBOX = ("topic", "key", "event_id", "type", "time", "trace", "value")
 
 
 class NoPlaybook(RuntimeError):
@@ -175,7 +173,12 @@ async def _write_outbox(connection: AsyncConnection, events: Sequence[Event]) ->
     for row in rows:
         if len(row[-1]) > EVENT_BYTES:  # in the outbox it would hold up everything behind it for ever
             raise ValueError(f"{row[3]} of {len(row[-1])} bytes: an event may have {EVENT_BYTES}")
-    await connection.exec_driver_sql(_OUTBOX, tuple(map(list, zip(*rows, strict=True))))
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    try:
+        await driver.copy_records_to_table("outbox", records=rows, columns=_OUTBOX)  # half of what `unnest` costs
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise OperationalError("copy outbox", None, error) from error
 
 
 # SQLSTATE classes, or whole codes, that say nothing of the record: connection, login, no such database, rollback

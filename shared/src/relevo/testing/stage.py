@@ -132,17 +132,12 @@ class Stage:
 
     async def until_effects(self, count: int, seconds: float = 30) -> list[int]:
         """Wait for as many effects (more are an error of the test's later checks). Raises TimeoutError."""
-        effects: list[int] = []
-        connection = await asyncpg.connect(self.dsn)
         try:
             async with asyncio.timeout(seconds):
-                while await connection.fetchval("select count(*) from ledger") < count:
-                    await asyncio.sleep(0.02)
+                while len(effects := await self.effects()) < count:
+                    await asyncio.sleep(0.03)
         except TimeoutError:
             raise TimeoutError(f"{len(await self.effects())} of {count} effects after {seconds} s") from None
-        finally:
-            await connection.close()
-        effects = await self.effects()
         return effects
 
     def check_effects(self, effects: Sequence[int], numbers: Iterable[int]) -> None:
