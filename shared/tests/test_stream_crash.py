@@ -13,7 +13,7 @@ from relevo.stream.consumer import Consumer
 from relevo.stream.dead import Limit, listed
 from relevo.stream.handlers import index
 from relevo.stream.kafka import Producer
-from relevo.testing.crash import killed_at_every_await
+from relevo.testing.crash import Killed, killed_at_every_await
 from relevo.testing.databases import fresh_database
 from relevo.testing.ledger import Ledger, records
 from relevo.testing.stage import Stage, consuming, open_stage
@@ -49,7 +49,8 @@ async def test_a_relay_killed_at_every_await(stage: Stage, echoes: Echoes) -> No
     assert await stage.rows("select 1 from outbox") == []
 
 
-async def test_a_chunk_with_poison_killed_at_every_await(ledger: Ledger) -> None:
+@pytest.mark.parametrize("by", [Killed, asyncio.CancelledError])
+async def test_a_chunk_with_poison_killed_at_every_await(ledger: Ledger, by: type[BaseException]) -> None:
     batch = records(300)
     start, end = 0, 0
 
@@ -64,7 +65,7 @@ async def test_a_chunk_with_poison_killed_at_every_await(ledger: Ledger) -> None
             limit = Limit(in_a_row=1_000, at_least=1_000)
             await apply(ledger.database, index([ledger.handler]), batch[start:end], limit)
 
-    lives = await killed_at_every_await(work, before=before)
+    lives = await killed_at_every_await(work, before=before, by=by)
     assert lives > 30
     assert await ledger.numbers() == [n for n in range(end) if n not in ledger.poison]
     assert [letter.offset for letter in await listed(ledger.database)] == sorted(ledger.poison)

@@ -15,9 +15,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from relevo.events import LeadErased
 from relevo.events.cloudevents import Unreadable
 from relevo.service import Service, Settings
-from relevo.stream import dead
+from relevo.stream import Transaction, dead, on
 from relevo.stream.apply import apply
 from relevo.stream.handlers import index
 from relevo.stream.kafka import Record
@@ -62,10 +63,8 @@ async def test_copies_of_an_unreadable_record_take_effect_once_when_replayed(
 async def test_two_people_replay_one_letter_once(ledger: Ledger) -> None:
     await bury(ledger, records(1), {0})
     handlers = index([ledger.handler])
-    done = await asyncio.gather(
-        *(dead.replay(ledger.database, handlers, 1) for _ in range(4)), return_exceptions=True
-    )
-    assert sorted(type(one) for one in done if one is not None) == [dead.NotFound] * 3
+    done = await asyncio.gather(*(dead.replay(ledger.database, handlers, 1) for _ in range(4)), return_exceptions=True)
+    assert [type(one) for one in done if one is not None] == [dead.NotFound] * 3
     assert await ledger.numbers() == [0]
 
 
@@ -84,12 +83,6 @@ async def test_a_letter_holds_what_came_byte_by_byte(ledger: Ledger) -> None:
 async def test_an_error_of_any_text_can_be_kept_and_the_log_tells_no_values(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Ledgered(Ledger):
-        pass
-
-    from relevo.events import LeadErased
-    from relevo.stream import Transaction, on
-
     @on(LeadErased)
     async def fails(tx: Transaction, events: Any) -> None:
         raise ValueError("ana@example.com \0 \ud800 " + "x" * 10_000)
@@ -124,9 +117,7 @@ def settings(ledger: Ledger, kafka: str, tmp_path: Path) -> Settings:
 
 @asynccontextmanager
 async def serving(ledger: Ledger, settings: Settings) -> AsyncIterator[tuple[Running, httpx.AsyncClient]]:
-    service = Service(
-        f"ledger-{uuid4().hex[:6]}", 0, handlers=[ledger.handler], migrations="relevo.stream.migrations"
-    )
+    service = Service(f"ledger-{uuid4().hex[:6]}", 0, handlers=[ledger.handler], migrations="relevo.stream.migrations")
     async with running(service, settings, "api") as up, httpx.AsyncClient(base_url=up.url, headers=OPERATOR) as http:
         yield up, http
 
@@ -159,7 +150,7 @@ async def test_over_http(ledger: Ledger, settings: Settings) -> None:
     assert await ledger.numbers() == [0, 5, 3]
 
 
-MAIN = '''
+MAIN = """
 import asyncio, sys
 from collections.abc import Sequence
 from relevo.events import Event, LeadErased
@@ -172,12 +163,14 @@ async def note(tx: Transaction, events: Sequence[LeadErased]) -> list[Event]:
     return []
 
 main(Service("ledgers", 0, handlers=[note], migrations="relevo.stream.migrations"))
-'''
+"""
 
 
 async def test_beside_the_database(ledger: Ledger, tmp_path: Path) -> None:
     (tmp_path / "ledgers.py").write_text(MAIN)
-    await bury(ledger, records(4), {1, 2})
+    batch = records(4)
+    batch[3] = unreadable(batch, 3)
+    await bury(ledger, batch, {1, 2})
 
     async def command(*arguments: str) -> tuple[int | None, str]:
         process = await asyncio.create_subprocess_exec(
@@ -188,19 +181,21 @@ async def test_beside_the_database(ledger: Ledger, tmp_path: Path) -> None:
         return process.returncode, out.decode()
 
     status, out = await command("list", "--json")
-    one, two = json.loads(out)
-    assert (status, one["offset"], two["offset"]) == (0, 1, 2)
+    bad, one, two = sorted(json.loads(out), key=lambda letter: -letter["offset"] % 3)
+    assert (status, one["offset"], two["offset"], bad["offset"]) == (0, 2, 1, 3)
     status, out = await command("list")
     assert status == 0
-    assert "2 dead letters" in out
+    assert "3 dead letters" in out
+    status, out = await command("replay", str(bad["id"]))
+    assert (status, out.splitlines()) == (1, ["still unreadable: " + out.partition(": ")[2].strip()])
     status, out = await command("show", str(one["id"]))
     assert json.loads(out)["headers"]["ce_type"] == "lead.erased.v1"
     assert (await command("replay", str(one["id"]))) == (0, f"replayed {one['id']}\n")
     assert (await command("drop", str(two["id"]))) == (0, f"dropped {two['id']}\n")
     status, out = await command("drop", str(two["id"]))
     assert (status, out) == (1, f"no dead letter {two['id']}\n")
-    assert await dead.listed(ledger.database) == []
-    assert await ledger.numbers() == [0, 3, 1]
+    assert [letter.id for letter in await dead.listed(ledger.database)] == [bad["id"]]
+    assert await ledger.numbers() == [0, 2]
 
 
 @pytest.mark.broker

@@ -29,7 +29,7 @@ def through(dsn: str, proxy: Proxy) -> str:
 async def relaying(stage: Stage) -> AsyncIterator[None]:
     producer = Producer(stage.kafka)
     relay = stage.relay(producer)
-    stage.database.committed = relay.wake
+    stage.database.on_commit.append(relay.wake)
     task = asyncio.create_task(relay.run())
     try:
         yield
@@ -145,9 +145,7 @@ async def test_postgresql_sessions_terminated_all_the_time(stage: Stage) -> None
 
 
 @pytest.mark.parametrize("failure", ["cut", "freeze"])
-async def test_postgresql_away(
-    proxy: Through, stage: Stage, failure: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_postgresql_away(proxy: Through, stage: Stage, failure: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The partitions are held and the polling goes on; the membership is kept."""
     monkeypatch.setattr(consumer_module, "_KEEP_POLLING", 0.2)
     cut = await proxy(urlsplit(stage.dsn).netloc.rpartition("@")[2])

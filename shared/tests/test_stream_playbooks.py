@@ -157,9 +157,7 @@ async def test_a_revision_that_this_release_cannot_load_any_more_gives_way_to_th
             assert (tx.stamp.revision, tx.playbook.company.name) == (3, "Otra")
 
 
-async def test_postgresql_away_at_the_start(
-    agreed: Agreed, proxy: Callable[[str], Awaitable[Proxy]]
-) -> None:
+async def test_postgresql_away_at_the_start(agreed: Agreed, proxy: Callable[[str], Awaitable[Proxy]]) -> None:
     stage = agreed.stage
     parts = urlsplit(stage.dsn)
     cut = await proxy(parts.netloc.rpartition("@")[2])

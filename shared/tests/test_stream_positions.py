@@ -98,9 +98,7 @@ async def test_what_the_limit_left_unread_is_not_applied(stage: Stage) -> None:
             assert not all(await all_applied(stage, consumer))
 
 
-async def test_a_topic_created_anew_starts_at_its_beginning(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_topic_created_anew_starts_at_its_beginning(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer_module, "_LOOK_ROUND", 0.3)
     await stage.publish(200)
     async with consuming(stage.consumer()) as consumer:

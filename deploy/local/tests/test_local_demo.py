@@ -26,7 +26,7 @@ def who() -> Cast:
 
 
 def planned(who: Cast, seed: int = 7, today: datetime = TODAY) -> Plan:
-    return plan(seed, today, who.hours, ZoneInfo(who.zone), late_comers=10)
+    return plan(seed, today, who.hours, ZoneInfo(who.zone), guests=10)
 
 
 def test_the_same_seed_tells_the_same_story_and_another_one_another(who: Cast) -> None:

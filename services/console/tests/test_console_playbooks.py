@@ -126,6 +126,7 @@ async def test_publishers_at_the_same_time_never_share_a_revision(console, docum
         answers = await asyncio.gather(
             *(client.post("/v1/playbooks", json={"documents": one, "approvals": BOTH}) for one in proposals)
         )
+    assert [answer.status_code for answer in answers] == [201] * 6, [answer.text for answer in answers]
     assert sorted(answer.json()["revision"] for answer in answers) == [1, 2, 3, 4, 5, 6]
     assert [event.revision for event in await outbox(console)] == [1, 2, 3, 4, 5, 6]
 

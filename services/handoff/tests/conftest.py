@@ -2,24 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
-import orjson
 import pytest
 import pytest_asyncio
-from sqlalchemy import event as sqlalchemy_event
 
-from relevo.events import Event, LeadQualified, PlaybookStamp
+from relevo.events import LeadQualified, PlaybookStamp
 from relevo.events.leads import Company, Contact, Contribution, Score, Snapshot, TouchSummary, Trigger
 from relevo.playbook import Playbook, load
-from relevo.stream import Database, Handler, Transaction, connect
-from relevo.testing.databases import fresh_database
-from relevo.testing.services import migrate_database
+from relevo.testing.kept import Kept, migrated_database
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday morning, ten o'clock in Madrid: moments in tests are minutes or days after it."""
@@ -126,55 +120,8 @@ def qualified(
     )
 
 
-@dataclass
-class Kept:
-    """Handoff's database: handlers run in its transactions, what they say is collected."""
-
-    database: Database
-    dsn: str
-    documents: dict[str, str] = field(default_factory=lambda: dict(DOCUMENTS))
-    statements: list[str] = field(default_factory=list)
-
-    async def publish(self, revision: int = 1, **changed: str) -> Playbook:
-        """The next playbook, with these documents changed: `routing="…"`."""
-        self.documents |= {f"{name}.yaml": text for name, text in changed.items()}
-        playbook = load(self.documents)
-        await self.sql(
-            "insert into playbook (revision, version, documents, at) values ($1, $2, $3, now())",
-            revision,
-            playbook.version,
-            orjson.dumps(self.documents).decode(),
-        )
-        return playbook
-
-    async def handle(self, handler: Handler, *events: Event) -> list[Any]:
-        """One transaction; returns what it said."""
-        async with self.database.transaction() as tx:
-            self.statements.clear()
-            tx.emit(*await handler(tx, events))
-            return list(tx.events)
-
-    async def run(self, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
-        """One transaction around `work`; returns what it returns."""
-        async with self.database.transaction() as tx:
-            return await work(tx)
-
-    async def stop_the_clock(self, at: datetime = T0) -> None:
-        """From now on it is `at`, until it is stopped at another moment."""
-        await self.sql(
-            "create or replace function relevo_now() returns timestamptz language sql volatile as"
-            f" $$ select '{at.isoformat()}'::timestamptz + (select shift from clock_shift) $$"
-        )
-
-    async def travel(self, by: timedelta) -> None:
-        await self.sql("update clock_shift set shift = shift + $1", by)
-
-    async def sql(self, statement: str, *args: Any) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            return list(await connection.fetch(statement, *args))
-        finally:
-            await connection.close()
+class Handoff(Kept):
+    """Handoff's database."""
 
     async def endpoint(self, url: str, *, rep: str | None = None, types: Sequence[str] = ("lead.assigned",)) -> UUID:
         """An endpoint with a secret that everybody knows."""
@@ -208,32 +155,15 @@ def mql() -> Callable[..., LeadQualified]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated(postgres: str) -> AsyncIterator[str]:
     """A migrated database to copy."""
-    async with fresh_database(postgres) as dsn:
-        await migrate_database(dsn, "handoff.migrations")
+    async with migrated_database(postgres, "handoff.migrations") as dsn:
         yield dsn
 
 
-@asynccontextmanager
-async def _opened(dsn: str) -> AsyncIterator[Kept]:
-    database = connect(dsn, uses_playbook=True)
-    kept = Kept(database, dsn)
-
-    @sqlalchemy_event.listens_for(database.engine.sync_engine, "before_cursor_execute")
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        kept.statements.append(statement)
-
-    try:
-        yield kept
-    finally:
-        await database.close()
-
-
 @pytest_asyncio.fixture
-async def kept(postgres: str, migrated: str) -> AsyncIterator[Kept]:
+async def kept(postgres: str, migrated: str) -> AsyncIterator[Handoff]:
     """Handoff's tables, empty, with the test playbook published, on Monday at ten."""
-    async with fresh_database(postgres, template=migrated) as dsn, _opened(dsn) as opened:
-        await opened.publish()
-        await opened.stop_the_clock()
+    async with Handoff.copied(postgres, migrated, DOCUMENTS) as opened:
+        await opened.stop_the_clock(T0)
         yield opened
 
 

@@ -111,7 +111,7 @@ async def test_two_of_one_company_go_to_one_rep_also_within_a_batch(kept: Any, m
     assert (first.because, second.because, second.rule) == ("qualified", "relationship", "relationship")
     (third,) = await kept.handle(assign_leads, mql(domain="acme.example"))
     assert (third.rep, third.because) == (first.rep, "relationship")
-    await kept.publish(2, routing="relationship: {company_owner: false}\n" + kept.documents["routing.yaml"])
+    await kept.publish(routing="relationship: {company_owner: false}\n" + kept.documents["routing.yaml"])
     (fourth,) = await kept.handle(assign_leads, mql(domain="acme.example"))
     assert fourth.because == "qualified"
 
@@ -272,7 +272,7 @@ async def test_a_new_playbook_moves_a_waiting_lead_to_another_team(kept: Any, mq
     await kept.stop_the_clock(datetime.fromisoformat("2026-03-02T20:00:00Z"))
     (waits,) = await kept.handle(assign_leads, mql())
     assert waits.team == "north"
-    await kept.publish(2, routing=kept.documents["routing.yaml"].replace('"true", team: north', '"true", team: south'))
+    await kept.publish(routing=kept.documents["routing.yaml"].replace('"true", team: north', '"true", team: south'))
 
     async def drain(tx: Any) -> list[Any]:
         await drain_some(tx, ["north"], 0)
@@ -304,7 +304,7 @@ async def test_counters_survive_weights_membership_and_publications(kept: Any, m
         .replace("name: Carl,", "name: Carl, weight: 4,")
         .replace("      - {id: bea, name: Bea, email: bea@us.example, capacity: 100, languages: [es]}\n", "")
     )
-    await kept.publish(2, routing=heavier)
+    await kept.publish(routing=heavier)
     said = await kept.handle(assign_leads, *(mql() for _ in range(50)))
     assert Counter(event.rep.id for event in said) == {"carl": 40, "ana": 10}
     counted = {row["rep"]: row["assigned"] for row in await kept.sql("select rep, assigned from counter")}

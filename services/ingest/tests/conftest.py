@@ -65,22 +65,28 @@ class Ingest:
 
     async def recorded(self, count: int, ids: set[str] | None = None) -> list[TouchpointRecorded]:
         """The first `count` touchpoints on the topic, of these ids where given."""
-        found = await read(self.kafka, TOUCHPOINTS.name, count, ids)
-        return [event for event in found if isinstance(event, TouchpointRecorded)]
+        found = await read(self.kafka, TOUCHPOINTS.name, lambda events: len(events) >= count, ids)
+        return [event for event in found if isinstance(event, TouchpointRecorded)][:count]
+
+    async def all_of(self, ids: set[str]) -> list[Event]:
+        """What is on the topic until each of `ids` has come; some may have come twice."""
+        return await read(self.kafka, TOUCHPOINTS.name, lambda events: ids <= {str(e.id) for e in events}, ids)
 
     async def failed(self, count: int, ids: set[str] | None = None) -> list[TouchpointFailed]:
-        found = await read(self.kafka, TOUCHPOINTS_FAILED.name, count, ids)
+        found = await read(self.kafka, TOUCHPOINTS_FAILED.name, lambda events: len(events) >= count, ids)
         return [event for event in found if isinstance(event, TouchpointFailed)]
 
 
-async def read(kafka: str, topic: str, count: int, ids: set[str] | None = None) -> list[Event]:
-    """The events of a topic, until `count` with one of `ids` (or any) have come; fewer after ten seconds."""
+async def read(
+    kafka: str, topic: str, enough: Callable[[list[Event]], bool], ids: set[str] | None = None
+) -> list[Event]:
+    """The events of a topic, of these ids where given, until there are enough; what has come after half a minute."""
     reader = Reader(kafka, f"test-{uuid4()}", [topic], "local", lambda: None, _nothing)
     await reader.start()
     found: list[Event] = []
     try:
-        async with asyncio.timeout(10):
-            while len(found) < count:
+        async with asyncio.timeout(30):
+            while not enough(found):
                 for records in (await reader.poll(0.2, 1000)).values():
                     for record in records:
                         event_type = EVENTS[header(record.headers, "ce_type") or ""]

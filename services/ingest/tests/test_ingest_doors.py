@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from relevo.events.identity import touchpoint_id
 
@@ -195,3 +199,20 @@ async def test_time_travel_moves_the_receipt(topics: str, tmp_path: Path, open_i
         answer = await at.post("/v1/touchpoints", "one", json={"type": "call", "email": "a@b.es", "id": "tt"})
         (event,) = await at.recorded(1, {answer.json()["touchpoint_id"]})
     assert timedelta(hours=23) < event.received_at - datetime.now(UTC) < timedelta(hours=25)
+
+
+async def test_recorded_spans_are_the_parents_of_what_they_cause(at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    once = FORM | {"event_id": "traced"}
+    answer = await at.post("/v1/forms/site", "site", data=once, headers={"traceparent": parent})
+    (recorded,) = (span for span in exporter.get_finished_spans() if span.name == "POST /v1/forms/")
+    assert recorded.parent is not None
+    assert recorded.context is not None
+    assert recorded.parent.span_id == 0x00F067AA0BA902B7
+    (event,) = await at.recorded(1, {answer.json()["touchpoint_id"]})
+    assert event.trace == f"00-{recorded.context.trace_id:032x}-{recorded.context.span_id:016x}-01"

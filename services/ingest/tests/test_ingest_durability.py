@@ -55,7 +55,7 @@ async def on_topic(at: Any, names: list[str]) -> list[str]:
     """Which of `names` are on the topic, in the order of their first copies."""
     known = {str(touchpoint_id("crm", name)): name for name in names}
     found: dict[str, None] = {}
-    for event in await at.recorded(len(names), set(known)):
+    for event in await at.all_of(set(known)):
         found.setdefault(known[str(event.id)])
     return list(found)
 
@@ -156,6 +156,7 @@ async def test_a_killed_ingest_brings_what_it_answered_when_it_starts_again(
         broker.heal()
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", "ingest", "run", env=environment)
         try:
+            await answers(at, url, process)
             assert await on_topic(at, accepted) == accepted
         finally:
             process.terminate()

@@ -35,7 +35,7 @@ def read(body: bytes, content_type: str = URLENCODED, of: Source | None = None, 
     return draft
 
 
-def posted(of: Source | None = None, **fields: str) -> Draft:
+def posted(of: Source | None = None, **fields: Any) -> Draft:
     return read(urlencode(fields).encode(), of=of)
 
 
@@ -67,7 +67,8 @@ def test_fields_are_known_by_their_names(names: tuple[str, ...], meanings: tuple
 
 
 def test_what_has_no_meaning_is_kept_under_its_own_name() -> None:
-    draft = posted(email="ana@empresa.es", Empleados="120", **{"¿Cuándo empezamos?": "ya"})
+    asked: Any = {"¿Cuándo empezamos?": "ya"}
+    draft = posted(email="ana@empresa.es", Empleados="120", **asked)
     assert draft.fields == {"Empleados": "120", "¿Cuándo empezamos?": "ya"}
 
 
@@ -92,9 +93,10 @@ def test_a_field_people_do_not_see_marks_a_machine_and_loses_nothing() -> None:
 
 
 def test_secrets_and_machinery_are_not_kept() -> None:
+    captcha: Any = {"g-recaptcha-response": "r"}
     draft = posted(
         email="ana@empresa.es", password="hunter2", Contraseña="x", csrf_token="t", _wpnonce="n", key="k",
-        card_number="4", **{"g-recaptcha-response": "r"},
+        card_number="4", **captcha,
     )  # fmt: skip
     assert draft.fields == {}
 

@@ -37,15 +37,10 @@ async def test_a_touchpoint_is_on_the_topic_once_it_is_answered(at: Any) -> None
     assert answer.status_code == 202
     assert answer.json() == {"touchpoint_id": str(touchpoint_id("crm", "demo-1"))}
     (event,) = await at.recorded(1, {answer.json()["touchpoint_id"]})
-    secret = at.secret
-    assert [(s.kind, s.value, s.subject_id) for s in event.subjects] == [
-        (kind, value, subject_id(secret, kind, value))
-        for kind, value in (
-            ("email", "ana.garcía@ejemplo-empresa.es"),
-            ("user", "company:4711"),
-            ("anonymous", "anon-9"),
-        )
-    ]
+    assert [(s.kind, s.value) for s in event.subjects] == [
+        ("email", "ana.garcía@ejemplo-empresa.es"), ("user", "company:4711"), ("anonymous", "anon-9"),
+    ]  # fmt: skip
+    assert all(s.subject_id == subject_id(at.secret, s.kind, s.value) for s in event.subjects)
     assert event.key() == event.subjects[0].subject_id
     assert (event.id, event.trace) == (event.touchpoint_id, trace)
     assert (event.phone, event.names.first, event.names.last) == ("+34600123456", "Ana", "García")

@@ -1,25 +1,18 @@
 """What scoring's tests share: a playbook small enough to reckon with by hand, touchpoints, and a real database."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-import asyncpg
-import orjson
 import pytest
 import pytest_asyncio
-from sqlalchemy import event as sqlalchemy_event
 
-from relevo.events import Event, TouchpointRecorded
+from relevo.events import TouchpointRecorded
 from relevo.events.identity import STRENGTH, SubjectKind, subject_id
 from relevo.events.touchpoints import Subject
 from relevo.playbook import Playbook, load
-from relevo.stream import Database, Handler, Transaction, connect
-from relevo.testing.databases import fresh_database
-from relevo.testing.services import migrate_database
+from relevo.testing.kept import Kept, migrated_database
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday morning: moments in tests are minutes or days after it."""
@@ -137,61 +130,6 @@ def _strength(subject: Subject) -> int:
     return STRENGTH[subject.kind]
 
 
-@dataclass
-class Kept:
-    """Scoring's database: handlers run in its transactions, what they say is collected."""
-
-    database: Database
-    dsn: str
-    documents: dict[str, str] = field(default_factory=lambda: dict(DOCUMENTS))
-    statements: list[str] = field(default_factory=list)
-
-    async def publish(self, revision: int = 1, **changed: str) -> Playbook:
-        """The next playbook, with these documents changed: `scoring="…"`."""
-        self.documents |= {f"{name}.yaml": text for name, text in changed.items()}
-        playbook = load(self.documents)
-        await self.sql(
-            "insert into playbook (revision, version, documents, at) values ($1, $2, $3, now())",
-            revision,
-            playbook.version,
-            orjson.dumps(self.documents).decode(),
-        )
-        return playbook
-
-    async def handle(self, handler: Handler, *events: Event) -> list[Event]:
-        """One transaction; returns what it said."""
-        async with self.database.transaction() as tx:
-            self.statements.clear()
-            tx.emit(*await handler(tx, events))
-            return list(tx.events)
-
-    async def run(self, work: Callable[[Transaction], Awaitable[Any]]) -> list[Event]:
-        """One transaction around `work`; returns what it said."""
-        async with self.database.transaction() as tx:
-            await work(tx)
-            return list(tx.events)
-
-    async def stop_the_clock(self, at: datetime | None = None) -> datetime:
-        """From now on it is `at`, by default the present moment, until `travel`."""
-        (row,) = await self.sql("select clock_timestamp()")
-        moment: datetime = at or row[0]
-        await self.sql(
-            "create or replace function relevo_now() returns timestamptz language sql volatile as"
-            f" $$ select '{moment.isoformat()}'::timestamptz + (select shift from clock_shift) $$"
-        )
-        return moment
-
-    async def sql(self, statement: str, *args: Any) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            return list(await connection.fetch(statement, *args))
-        finally:
-            await connection.close()
-
-    async def travel(self, by: timedelta) -> None:
-        await self.sql("update clock_shift set shift = shift + $1", by)
-
-
 @pytest.fixture(scope="session")
 def playbook() -> Playbook:
     return load(DOCUMENTS)
@@ -210,40 +148,18 @@ def make() -> Callable[..., TouchpointRecorded]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated(postgres: str) -> AsyncIterator[str]:
     """A migrated database to copy."""
-    async with fresh_database(postgres) as dsn:
-        await migrate_database(dsn, "scoring.migrations")
+    async with migrated_database(postgres, "scoring.migrations") as dsn:
         yield dsn
-
-
-@asynccontextmanager
-async def _opened(dsn: str) -> AsyncIterator[Kept]:
-    database = connect(dsn, uses_playbook=True)
-    kept = Kept(database, dsn)
-
-    @sqlalchemy_event.listens_for(database.engine.sync_engine, "before_cursor_execute")
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        kept.statements.append(statement)
-
-    try:
-        yield kept
-    finally:
-        await database.close()
 
 
 @pytest_asyncio.fixture
 async def kept_twice(postgres: str, migrated: str) -> AsyncIterator[tuple[Kept, Kept]]:
-    async with AsyncExitStack() as stack:
-        opened = []
-        for _ in range(2):
-            dsn = await stack.enter_async_context(fresh_database(postgres, template=migrated))
-            opened.append(await stack.enter_async_context(_opened(dsn)))
-            await opened[-1].publish()
-        yield opened[0], opened[1]
+    async with Kept.copied(postgres, migrated, DOCUMENTS) as one, Kept.copied(postgres, migrated, DOCUMENTS) as other:
+        yield one, other
 
 
 @pytest_asyncio.fixture
 async def kept(postgres: str, migrated: str) -> AsyncIterator[Kept]:
     """Scoring's tables, empty, with the test playbook published."""
-    async with fresh_database(postgres, template=migrated) as dsn, _opened(dsn) as opened:
-        await opened.publish()
+    async with Kept.copied(postgres, migrated, DOCUMENTS) as opened:
         yield opened

@@ -104,7 +104,7 @@ async def test_a_lead_that_the_background_has_not_come_to_is_shown_under_the_new
 ) -> None:
     now = datetime.now(UTC)
     (identified, *_) = await kept.handle(score_touchpoints, make("email_clicked", who=ANA, at=now))
-    await kept.publish(2, scoring=kept.documents["scoring.yaml"].replace("points: 8,", "points: 16,"))
+    await kept.publish(scoring=kept.documents["scoring.yaml"].replace("points: 8,", "points: 16,"))
     lead = (await client("reader").get(f"/v1/leads/{identified.lead_id}")).json()
     assert lead["score"]["engagement"] == pytest.approx(16, abs=0.01)
     assert lead["playbook"]["revision"] == 2

@@ -255,13 +255,13 @@ async def test_a_recycled_lead_is_qualified_again_in_its_next_cycle_naming_its_e
     await kept.travel(29 * DAY)
     hot = [make("form_submitted", who=ANA, at=now + 29 * DAY) for _ in range(2)]
     assert not of(LeadQualified, await kept.handle(score_touchpoints, *hot))
-    assert await kept.run(judge_overdue) == []
+    assert await kept.said(judge_overdue) == []
     await kept.travel(DAY)
-    (cooled,) = of(LeadQualified, await kept.run(judge_overdue))
+    (cooled,) = of(LeadQualified, await kept.said(judge_overdue))
     assert (cooled.cycle, cooled.trigger.kind) == (2, "cool_down")
     assert [(owner.rep, owner.cycle) for owner in cooled.earlier_owners] == [("ana", 1)]
     assert len(cooled.snapshot.touchpoints) == 3
-    assert await kept.run(judge_overdue) == []
+    assert await kept.said(judge_overdue) == []
 
 
 async def test_an_outcome_of_an_earlier_cycle_or_of_nobody_changes_nothing(kept: Any, make: Touch) -> None:
@@ -294,19 +294,19 @@ async def test_a_new_playbook_is_met_by_the_stream_or_by_the_background(kept: An
     now = await kept.stop_the_clock()
     await kept.handle(score_touchpoints, make(who=ANA, at=now, fields=GOOD), make(who=BEA, at=now, fields=GOOD))
     generous = kept.documents["scoring.yaml"].replace("points: 4,", "points: 12,")
-    await kept.publish(2, scoring=generous)
+    await kept.publish(scoring=generous)
 
     said = await kept.handle(score_touchpoints, make(who=ANA, at=now))
     (mql,) = of(LeadQualified, said)
     assert (mql.trigger.kind, mql.score.engagement, mql.playbook.revision) == ("playbook", 12, 2)
 
-    said = await kept.run(judge_overdue)
+    said = await kept.said(judge_overdue)
     (mql,) = of(LeadQualified, said)
     assert (mql.trigger.kind, mql.snapshot.contact.email) == ("playbook", BEA)
-    assert await kept.run(judge_overdue) == []
+    assert await kept.said(judge_overdue) == []
 
-    await kept.publish(3, scoring=kept.documents["scoring.yaml"].replace("cells: [A1, A2]", "cells: [A1]"))
-    assert not of(LeadQualified, await kept.run(judge_overdue))
+    await kept.publish(scoring=kept.documents["scoring.yaml"].replace("cells: [A1, A2]", "cells: [A1]"))
+    assert not of(LeadQualified, await kept.said(judge_overdue))
     assert len(await kept.sql("select from lead where qualified_at is not null")) == 2  # never un-qualified
 
 
@@ -340,7 +340,7 @@ async def test_a_rule_that_fails_is_counted_with_its_line(kept: Any, make: Touch
     from scoring.handlers import FAILED_RULES
 
     broken = kept.documents["scoring.yaml"].replace("touch.path == '/prices'", "touch.fields['budget'] == 'high'")
-    await kept.publish(2, scoring=broken)
+    await kept.publish(scoring=broken)
     before = FAILED_RULES.labels("scoring.yaml", "5")._value.get()
     await kept.handle(score_touchpoints, make(who=ANA), make(who=ANA))
     assert FAILED_RULES.labels("scoring.yaml", "5")._value.get() == before + 2

@@ -143,13 +143,13 @@ async def test_erasure_and_rescoring_in_the_midst_of_it(kept: Any, make: Touch) 
         for revision in range(2, 8):
             await asyncio.sleep(0.05)
             text = kept.documents["scoring.yaml"].replace("points: 8,", f"points: {revision},")
-            await kept.publish(revision, scoring=text)
-            while await kept.run(judge_overdue):
+            await kept.publish(scoring=text)
+            while await kept.said(judge_overdue):
                 pass
 
     halves = [[t for t in told if crc32(t.key().encode()) % 3 == part] for part in range(3)]
     await asyncio.gather(*map(replica, halves), privacy(), agreement())
-    while await kept.run(judge_overdue):
+    while await kept.said(judge_overdue):
         pass
     erased = {row[0] for row in await kept.sql("select subject_id from identity where erased_before is not null")}
     kept_of = {row[0] for row in await kept.sql("select distinct subject_id from touchpoint")}

@@ -50,7 +50,7 @@ async def test_a_new_playbook_reaches_every_lead_once(kept: Any, make: Touch) ->
     count = 2 * rescore.AT_ONCE + 7  # three transactions
     people = [make(who=f"p{n}@acme.example", at=now, fields=GOOD) for n in range(count)]
     assert not [e for e in await kept.handle(score_touchpoints, *people) if isinstance(e, LeadQualified)]
-    playbook = await kept.publish(2, scoring=kept.documents["scoring.yaml"].replace("points: 4,", "points: 12,"))
+    playbook = await kept.publish(scoring=kept.documents["scoring.yaml"].replace("points: 4,", "points: 12,"))
     async with running(replace(service), settings(kept)):
         mqls = await said(kept, count)
     assert len({mql["lead_id"] for mql in mqls}) == count == len(mqls)

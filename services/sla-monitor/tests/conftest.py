@@ -1,17 +1,13 @@
 """What sla-monitor's tests share: a playbook small enough to reckon with by hand, a lead's story, a real database."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
-import orjson
 import pytest
 import pytest_asyncio
-from sqlalchemy import event as sqlalchemy_event
 
 from relevo.events import (
     Event,
@@ -32,10 +28,7 @@ from relevo.events import (
 )
 from relevo.events.assignments import Rep
 from relevo.events.leads import Contact, Score, Snapshot
-from relevo.playbook import Playbook, load
-from relevo.stream import Database, Handler, Transaction, connect
-from relevo.testing.databases import fresh_database
-from relevo.testing.services import migrate_database
+from relevo.testing.kept import Kept, migrated_database
 from sla_monitor.firing import fire_due
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -203,59 +196,13 @@ class Lead:
         }
 
 
-@dataclass
-class Kept:
-    """sla-monitor's database: handlers run in its transactions, what they say is collected."""
-
-    database: Database
-    dsn: str
-    documents: dict[str, str] = field(default_factory=lambda: dict(DOCUMENTS))
-    statements: list[str] = field(default_factory=list)
-    revision: int = 0
-
-    async def publish(self, **changed: str) -> Playbook:
-        """The next playbook, with these documents changed: `sla="…"`."""
-        self.documents |= {f"{name}.yaml": text for name, text in changed.items()}
-        self.revision += 1
-        playbook = load(self.documents)
-        await self.sql(
-            "insert into playbook (revision, version, documents, at) values ($1, $2, $3, now())",
-            self.revision, playbook.version, orjson.dumps(self.documents).decode(),
-        )  # fmt: skip
-        return playbook
-
-    async def handle(self, handler: Handler, *events: Event) -> list[Any]:
-        """One transaction; returns what it said."""
-        async with self.database.transaction() as tx:
-            self.statements.clear()
-            tx.emit(*await handler(tx, events))
-            return list(tx.events)
-
-    async def run(self, work: Callable[[Transaction], Awaitable[Any]]) -> list[Any]:
-        """One transaction around `work`; returns what it said."""
-        async with self.database.transaction() as tx:
-            self.statements.clear()
-            await work(tx)
-            return list(tx.events)
+class Monitored(Kept):
+    """sla-monitor's database."""
 
     async def fire(self, *leads: Lead, until: datetime | None = None) -> list[Any]:
         """What is due by now of these leads, fired; returns what was said."""
         ids = [lead.lead_id for lead in leads]
-        return await self.run(lambda tx: fire_due(tx, ids, until or tx.now, lambda of, step: None))
-
-    async def it_is(self, moment: datetime) -> None:
-        """From now on the clock stands there, until it is set again."""
-        await self.sql(
-            "create or replace function relevo_now() returns timestamptz language sql volatile as"
-            f" $$ select '{moment.isoformat()}'::timestamptz + (select shift from clock_shift) $$"
-        )
-
-    async def sql(self, statement: str, *args: Any) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            return list(await connection.fetch(statement, *args))
-        finally:
-            await connection.close()
+        return await self.said(lambda tx: fire_due(tx, ids, until or tx.now, lambda of, step: None))
 
     async def clocks(self, lead: Lead) -> dict[str, tuple[str, datetime | None]]:
         """Of each clock: how it stands and when its target is due; of several of one kind, the newest."""
@@ -281,30 +228,13 @@ def documents() -> dict[str, str]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated(postgres: str) -> AsyncIterator[str]:
     """A migrated database to copy."""
-    async with fresh_database(postgres) as dsn:
-        await migrate_database(dsn, "sla_monitor.migrations")
+    async with migrated_database(postgres, "sla_monitor.migrations") as dsn:
         yield dsn
 
 
-@asynccontextmanager
-async def opened(dsn: str) -> AsyncIterator[Kept]:
-    database = connect(dsn, uses_playbook=True)
-    kept = Kept(database, dsn)
-
-    @sqlalchemy_event.listens_for(database.engine.sync_engine, "before_cursor_execute")
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        kept.statements.append(statement)
-
-    try:
-        yield kept
-    finally:
-        await database.close()
-
-
 @pytest_asyncio.fixture
-async def kept(postgres: str, migrated: str) -> AsyncIterator[Kept]:
+async def kept(postgres: str, migrated: str) -> AsyncIterator[Monitored]:
     """sla-monitor's tables, empty, with the test playbook published, on Monday at ten."""
-    async with fresh_database(postgres, template=migrated) as dsn, opened(dsn) as found:
-        await found.publish()
-        await found.it_is(at(10))
-        yield found
+    async with Monitored.copied(postgres, migrated, DOCUMENTS) as opened:
+        await opened.stop_the_clock(at(10))
+        yield opened

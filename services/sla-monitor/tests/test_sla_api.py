@@ -58,7 +58,7 @@ async def test_clocks_are_shown_as_they_stand_now(kept, api, make):
         keep_clocks, met.assigned(at(10)), breached.assigned(at(10)), paused.assigned(at(10)), waiting.waiting(at(10)),
         met.accepted(at(11)), paused.paused(at(12)),
     )  # fmt: skip
-    await kept.it_is(at(14.5))
+    await kept.stop_the_clock(at(14.5))
     await kept.fire(breached)
 
     async def of(lead: Any, kind: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ async def test_lists_come_in_pages(kept, api, make):
 async def test_breaches_stay_and_corrected_ones_are_marked(kept, api, make):
     wrong, right = make(), make()
     await kept.handle(keep_clocks, wrong.assigned(at(10)), right.assigned(at(10)))
-    await kept.it_is(at(14.5))
+    await kept.stop_the_clock(at(14.5))
     fired = await kept.fire(wrong, right)
     await kept.handle(keep_clocks, wrong.accepted(at(13)))
     answer = (await api.get("/v1/breaches")).json()
@@ -121,7 +121,7 @@ async def test_breaches_stay_and_corrected_ones_are_marked(kept, api, make):
 async def test_a_rep_sees_only_what_is_theirs(kept, api, make):
     anas, beas = make(), make()
     await kept.handle(keep_clocks, anas.assigned(at(9)), beas.assigned(at(9), rep="bea"))
-    await kept.it_is(at(16, day=9))
+    await kept.stop_the_clock(at(16, day=9))
     await kept.fire(anas, beas)
     api.headers["Authorization"] = "Bearer b"
     for path in ("/v1/clocks", "/v1/breaches"):

@@ -29,7 +29,7 @@ async def test_each_step_fires_at_its_time_and_once(kept, lead):
     said = []
     for quarter in range(4 * 10, 4 * 17):
         now = at(quarter / 4)
-        await kept.it_is(now)
+        await kept.stop_the_clock(now)
         said += [(now, event) for event in await kept.fire(lead)]
         assert await kept.fire(lead) == []
     assert [(now, event.do) for now, event in said] == [
@@ -47,7 +47,7 @@ async def test_each_step_fires_at_its_time_and_once(kept, lead):
 async def test_ten_days_later_every_step_is_its_own_event_in_due_order(kept, make):
     early, late = make(), make(mql_at=at(11))
     await kept.handle(keep_clocks, early.assigned(at(10)), late.assigned(at(11)))
-    await kept.it_is(at(10, day=10))
+    await kept.stop_the_clock(at(10, day=10))
     said = await kept.fire(early, late)
     assert told([event for event in said if event.lead_id == early.lead_id]) == [
         ("warned", "answer", "warn_rep"), ("warned", "answer", "warn_manager"), ("breached", "answer", "reassign"),
@@ -64,7 +64,7 @@ async def test_ten_days_later_every_step_is_its_own_event_in_due_order(kept, mak
 
 async def test_a_batch_leaves_later_steps_to_the_next_one(kept, lead):
     await kept.handle(keep_clocks, lead.assigned(at(10)))
-    await kept.it_is(at(20))
+    await kept.stop_the_clock(at(20))
     first = await kept.fire(lead, until=at(13))
     assert told(first) == [("warned", "answer", "warn_rep"), ("warned", "answer", "warn_manager")]
     assert {event.fired_at for event in first} == {at(20)}
@@ -73,14 +73,14 @@ async def test_a_batch_leaves_later_steps_to_the_next_one(kept, lead):
 
 async def test_an_answered_lead_fires_nothing(kept, lead):
     await kept.handle(keep_clocks, lead.assigned(at(10)), lead.contacted(at(11)))
-    await kept.it_is(at(10, day=30))
+    await kept.stop_the_clock(at(10, day=30))
     assert await kept.fire(lead) == []
 
 
 async def test_a_lead_somebody_is_working_at_is_left_to_them(kept, make):
     busy, free = make(), make()
     await kept.handle(keep_clocks, busy.assigned(at(10)), free.assigned(at(10)))
-    await kept.it_is(at(12.5))
+    await kept.stop_the_clock(at(12.5))
     other = await asyncpg.connect(kept.dsn)
     async with other.transaction():
         await other.execute("select 1 from lead where lead_id = $1 for update", busy.lead_id)
@@ -92,7 +92,7 @@ async def test_a_lead_somebody_is_working_at_is_left_to_them(kept, make):
 async def test_many_at_once_fire_each_step_once(kept, make):
     leads = [make() for _ in range(50)]
     await kept.handle(keep_clocks, *(lead.assigned(at(10)) for lead in leads))
-    await kept.it_is(at(14))
+    await kept.stop_the_clock(at(14))
     ids = [lead.lead_id for lead in leads]
 
     async def one() -> list[Any]:
@@ -110,14 +110,14 @@ async def test_many_at_once_fire_each_step_once(kept, make):
 async def test_a_batch_takes_a_fixed_number_of_statements(kept, make, count):
     leads = [make() for _ in range(count)]
     await kept.handle(keep_clocks, *(lead.assigned(at(10)) for lead in leads))
-    await kept.it_is(at(14))
+    await kept.stop_the_clock(at(14))
     assert len(await kept.fire(*leads)) == 3 * count
     assert len(kept.statements) == 4, "lock, clocks; clocks, breaches; the outbox is a COPY"
 
 
 async def test_a_longer_target_that_was_just_agreed_holds_its_step_back(kept, lead, documents):
     await kept.handle(keep_clocks, lead.assigned(at(10)))
-    await kept.it_is(at(14))
+    await kept.stop_the_clock(at(14))
     await kept.publish(sla=documents["sla.yaml"].replace("target: 4h", "target: 7h"))
     said = await kept.fire(lead)
     assert [event.type for event in said] == ["sla.started.v1", "sla.warned.v1"]
@@ -128,7 +128,7 @@ async def test_a_longer_target_that_was_just_agreed_holds_its_step_back(kept, le
 async def test_what_nobody_reckons_any_more_is_told_and_stops_nothing(kept, make, documents):
     lead, other = make(), make()
     await kept.handle(keep_clocks, lead.assigned(at(10), rep="bea"), other.assigned(at(10)))
-    await kept.it_is(at(10, day=1))
+    await kept.stop_the_clock(at(10, day=1))
     shut = "  - id: mornings\n    zone: UTC\n    closures: [{from: 2026-06-03, to: 2046-12-31}]\n"
     await kept.publish(sla=documents["sla.yaml"].replace("  - id: mornings\n    zone: UTC\n", shut))
     said = await kept.fire(lead, other)

@@ -216,7 +216,7 @@ async def test_a_rule_that_fails_never_holds_and_is_counted(kept, lead, document
 
 async def test_an_act_before_the_deadline_wins_though_it_is_heard_of_later(kept, lead):
     await kept.handle(keep_clocks, lead.assigned(at(10)))
-    await kept.it_is(at(14.5))
+    await kept.stop_the_clock(at(14.5))
     fired = await kept.fire(lead)
     assert told(fired) == [("warned", "answer"), ("warned", "answer"), ("breached", "answer")]
     said = await kept.handle(keep_clocks, lead.accepted(at(13.9)))
@@ -231,7 +231,7 @@ async def test_an_act_before_the_deadline_wins_though_it_is_heard_of_later(kept,
 
 async def test_late_knowledge_reaches_the_promise_of_a_rep_who_lost_the_lead(kept, lead):
     await kept.handle(keep_clocks, lead.assigned(at(10)))
-    await kept.it_is(at(14.5))
+    await kept.stop_the_clock(at(14.5))
     fired = await kept.fire(lead)
     await kept.handle(keep_clocks, lead.assigned(at(14.5), rep="bea", by="step"))
     said = await kept.handle(keep_clocks, lead.accepted(at(13), version=1, rep="ana"))
@@ -242,7 +242,7 @@ async def test_late_knowledge_reaches_the_promise_of_a_rep_who_lost_the_lead(kep
 
 async def test_measuring_goes_on_after_a_breach(kept, lead):
     await kept.handle(keep_clocks, lead.assigned(at(10)))
-    await kept.it_is(at(14.5))
+    await kept.stop_the_clock(at(14.5))
     await kept.fire(lead)
     assert (await kept.clocks(lead))["answer"] == ("breached", at(14))
     (met,) = await kept.handle(keep_clocks, lead.accepted(at(15)))
@@ -256,7 +256,7 @@ async def test_measuring_goes_on_after_a_breach(kept, lead):
 async def test_an_erased_lead_leaves_nothing_and_is_promised_nothing(kept, make):
     lead, other = make(), make()
     await kept.handle(keep_clocks, lead.assigned(at(10)), other.assigned(at(10)))
-    await kept.it_is(at(14.5))
+    await kept.stop_the_clock(at(14.5))
     await kept.fire(lead, other)
     await kept.sql(
         "insert into dead_letter (event_id, topic, partition, \"offset\", key, header_names, header_values, error,"
@@ -295,8 +295,8 @@ async def test_a_calendar_that_never_opens_is_a_visible_error_and_a_new_playbook
     assert all("mornings" in row["problem"] for row in await kept.sql(problem))
     assert await kept.handle(keep_clocks, lead.paused(at(11)), lead.resumed(at(12))) == []
     await kept.publish(sla=sla)
-    await kept.it_is(at(12, day=1))
-    said = await kept.run(lambda tx: take_over(tx, [(lead.lead_id, 1)]))
+    await kept.stop_the_clock(at(12, day=1))
+    said = await kept.said(lambda tx: take_over(tx, [(lead.lead_id, 1)]))
     assert [(event.kind, event.due_at) for event in said] == [
         ("answer", at(11, day=3)),
         ("first_contact", at(11, day=7)),
@@ -318,11 +318,11 @@ async def test_a_lead_can_be_answered_though_its_deadline_is_unknown(kept, lead)
 
 async def test_another_target_keeps_what_has_elapsed_and_is_said(kept, lead, documents):
     await kept.handle(keep_clocks, lead.assigned(at(10)))
-    await kept.it_is(at(12))
+    await kept.stop_the_clock(at(12))
     await kept.publish(
         sla=documents["sla.yaml"].replace("target: 4h\n    calendar: rep", "target: 6h\n    calendar: open")
     )
-    said = await kept.run(lambda tx: take_over(tx, [(lead.lead_id, 1)]))
+    said = await kept.said(lambda tx: take_over(tx, [(lead.lead_id, 1)]))
     assert [(event.kind, event.due_at, event.playbook.revision) for event in said] == [("answer", at(16), 2)]
     assert isinstance(said[0], SlaStarted)
     (met,) = await kept.handle(keep_clocks, lead.accepted(at(13)))
@@ -333,7 +333,7 @@ async def test_a_policy_that_is_gone_ends_its_clocks(kept, lead, documents):
     await kept.handle(keep_clocks, lead.assigned(at(10)))
     gone = documents["sla.yaml"].partition("  - id: contact")[0]
     await kept.publish(sla=gone)
-    assert await kept.run(lambda tx: take_over(tx, [(lead.lead_id, 1)])) == []
+    assert await kept.said(lambda tx: take_over(tx, [(lead.lead_id, 1)])) == []
     assert {kind: state for kind, (state, _) in (await kept.clocks(lead)).items()} == {
         "answer": "running", "first_contact": "ended",
     }  # fmt: skip
@@ -341,7 +341,7 @@ async def test_a_policy_that_is_gone_ends_its_clocks(kept, lead, documents):
 
 async def test_whoever_meets_a_clock_of_an_earlier_playbook_takes_it_along(kept, lead, documents):
     await kept.handle(keep_clocks, lead.assigned(at(10)))
-    await kept.it_is(at(12))
+    await kept.stop_the_clock(at(12))
     renamed = documents["sla.yaml"].replace("id: office", "id: oficina")
     routing = documents["routing.yaml"].replace("calendar: office", "calendar: oficina")
     await kept.publish(sla=renamed, routing=routing)

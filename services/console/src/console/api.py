@@ -16,7 +16,7 @@ from console.live import live
 from console.queries import Cursor, Entry
 from console.trips import Trip
 from relevo.events import LeadErased
-from relevo.service import Actor, Answer, Problem, Text, body, of, respond, write
+from relevo.service import Actor, Answer, Problem, Text, body, of, respond, takes, write
 from relevo.stream import Transaction
 
 router = APIRouter(prefix="/v1", tags=["console"])
@@ -72,10 +72,7 @@ async def stream(
     return StreamingResponse(frames, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-_SEARCH = {"requestBody": {"required": True, "content": {"application/json": {"schema": Search.model_json_schema()}}}}
-
-
-@router.post("/search", summary="Leads by name, e-mail address or company", openapi_extra=_SEARCH)
+@router.post("/search", summary="Leads by name, e-mail address or company", openapi_extra=takes(Search))
 async def search(request: Request, actor: Reader) -> Response:
     wanted = await body(request, Search)
     async with of(request).transaction() as tx:

@@ -15,7 +15,7 @@ from console.settings import Settings
 from relevo.events import uuid7
 from relevo.events.console import Approval
 from relevo.playbook import PlaybookError, load
-from relevo.service import Actor, Answer, Problem, Text, body, needs, of, respond, write
+from relevo.service import Actor, Answer, Problem, Text, body, needs, of, respond, takes, write
 from relevo.stream import Transaction
 
 router = APIRouter(prefix="/v1/playbooks", tags=["playbooks"])
@@ -39,16 +39,10 @@ class Approving(BaseModel):
     approvals: frozenset[Side] = Field(min_length=1)
 
 
-def _takes(model: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI description of a body that the route reads itself."""
-    content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
 @router.post(
     "",
     summary="Check a playbook; approve it for a team; published once both teams approve",
-    openapi_extra=_takes(Proposal),
+    openapi_extra=takes(Proposal),
 )
 async def propose(request: Request, actor: Author) -> Response:
     proposal = await body(request, Proposal)
@@ -65,7 +59,7 @@ async def propose(request: Request, actor: Author) -> Response:
     return await write(request, work)
 
 
-@router.post("/{version}/approve", summary="Approve a waiting playbook for a team", openapi_extra=_takes(Approving))
+@router.post("/{version}/approve", summary="Approve a waiting playbook for a team", openapi_extra=takes(Approving))
 async def approve(request: Request, version: str, actor: Author) -> Response:
     approving = await body(request, Approving)
     _may_sign(request, actor, approving.approvals)

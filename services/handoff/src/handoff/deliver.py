@@ -12,10 +12,9 @@ from handoff.deliveries import IN_FLIGHT, LEASE_SECONDS, Claimed, Recorded, Trie
 from handoff.schedule import next_try, outcome, retry_after
 from handoff.settings import Settings
 from handoff.sign import signatures
-from handoff.wake import Next, again_and_again
 from relevo.events import DeliveryFailed, DeliveryMade, Event
 from relevo.outbound import Client, Limits, NoAnswer, stranger
-from relevo.service import Service
+from relevo.service import Next, Service, again_and_again
 from relevo.stream import Transaction
 from relevo.stream.transaction import is_infrastructure
 

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from handoff import counters, queries
 from handoff.eligible import anybody, next_chance
 from handoff.place import Placing, place, relations
-from handoff.wake import Next, again_and_again
-from relevo.service import Service
+from relevo.service import Next, Service, again_and_again
 from relevo.stream import Transaction
 
 BATCH = 200  # leads per transaction: the teams' locks are held that long

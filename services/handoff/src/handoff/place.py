@@ -9,13 +9,12 @@ from handoff.answer import STAGE_WORD
 from handoff.assignment import Assignment, assigned_event, placed, waiting_event
 from handoff.eligible import Lead, TeamState
 from handoff.keep import keep
-from handoff.mql import mql_values
 from handoff.route import RELATIONSHIP, Decision, after, destinations, route, to_manager
 from handoff.settings import answers_at
 from relevo.events import LeadAssigned, LeadDisqualified
 from relevo.events.assignments import AssignedBecause
 from relevo.events.base import Decided
-from relevo.playbook import Playbook, Team
+from relevo.playbook import Playbook, Team, mql_values
 from relevo.stream import Transaction
 
 
@@ -99,7 +98,9 @@ def _notices(playbook: Playbook, of: Assignment, event: Decided) -> Iterator[mes
 
 def _as_lead(playbook: Playbook, placing: Placing) -> Lead:
     of = placing.of
-    values = mql_values(of.about)
+    trigger = of.about.trigger
+    hand_raise = trigger.kind == "hand_raise"
+    values = mql_values(of.about.snapshot, of.about.score, trigger=trigger.id, hand_raise=hand_raise)
     about = playbook.activation("mql", values)
     return Lead(of.lead_id, about, values, frozenset(of.owners), frozenset(of.not_teams), placing.related)
 

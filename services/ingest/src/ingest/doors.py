@@ -3,16 +3,20 @@
 Raw bytes in, a ready answer out, and what pages may read of it.
 """
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 
+from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest import take
 from ingest.desk import Desk
 from ingest.draft import Request
 from ingest.sources import segment
-from ingest.wire import Gone, Headers, Reply, arrive, problem_reply, send_reply
+from ingest.take import FORMS
+from ingest.wire import Gone, Headers, Reply, arrive, problem_reply, send_reply, traceparent
 from relevo.service import Problem
+from relevo.stream.telemetry import recording, span
 
 Work = Callable[[Desk, Request], Awaitable[Reply]]
 
@@ -36,7 +40,7 @@ class Doors:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        found = self._works.get(path) or ((take.forms, take.SINGLE_LIMIT) if path.startswith(take.FORMS) else None)
+        found = self._works.get(path) or ((take.forms, take.SINGLE_LIMIT) if path.startswith(FORMS) else None)
         if found is None:
             await self._app(scope, receive, send)
             return
@@ -48,7 +52,8 @@ class Doors:
             elif scope["method"] != "POST":
                 raise Problem(405, "Method not allowed", headers={"Allow": "POST, OPTIONS"})
             else:
-                reply = await work(self._desk, await arrive(scope, headers, receive, limit))
+                request = await arrive(scope, headers, receive, limit)
+                reply = await (work(self._desk, request) if not recording() else _traced(work, self._desk, request))
         except Problem as problem:
             reply = problem_reply(problem)
         except Gone:
@@ -64,3 +69,12 @@ class Doors:
         if "*" not in listed and origin.decode("latin-1") not in listed:
             return ((b"vary", b"origin"),)
         return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
+
+
+async def _traced(work: Work, desk: Desk, request: Request) -> Reply:
+    """Within a span, which whatever the request causes has for its parent."""
+    name = f"{request.method} {FORMS if request.path.startswith(FORMS) else request.path}"
+    with span(name, traceparent(request), SpanKind.SERVER) as current:
+        assert current is not None
+        headers = {**request.headers, b"traceparent": current.encode()}
+        return await work(desk, dataclasses.replace(request, headers=headers))

@@ -16,8 +16,8 @@ def ingest() -> Service:
     desk = Desk()
 
     def configure(app: FastAPI) -> None:
-        app.add_middleware(Doors, desk=desk)
         describe(app)
+        app.middleware_stack = Doors(app.build_middleware_stack(), desk)
 
     return Service(
         "ingest",

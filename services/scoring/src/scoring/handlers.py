@@ -37,7 +37,7 @@ async def score_touchpoints(tx: Transaction, touchpoints: Sequence[TouchpointRec
 
 
 async def take_in(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> list[Event]:
-    """Five statements for a batch in which nobody is new: places, locks, touchpoints, leads (and their outbox rows);
+    """Four statements for a batch in which nobody is new: places, locks, touchpoints, leads (and a COPY of the outbox);
     up to five more where subjects are new, leads are stale or go into others, or somebody is qualified."""
     found = await whose.decide(tx, touchpoints)
     resolution, into = found.resolution, found.resolution.into

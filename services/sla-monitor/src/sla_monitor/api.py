@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from relevo.events.vocabulary import ClockKind
-from relevo.service import Actor, body, needs, of, respond
+from relevo.service import Actor, body, needs, of, respond, takes
 from sla_monitor import lists, queries
 from sla_monitor.preview import Asked, Preview, preview
 from sla_monitor.shown import BreachList, ClockList, clock_shown
@@ -19,7 +19,6 @@ breaches = APIRouter(prefix="/v1/breaches", tags=["breaches"])
 Reader = Annotated[Actor, Depends(needs("read"))]
 Cursor = Annotated[int, Query(ge=0, le=2**63 - 1, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=500)]
-_ASKED = Asked.model_json_schema()
 
 
 @clocks.get("", summary="Clocks, newest last", responses={200: {"model": ClockList}})
@@ -44,7 +43,7 @@ async def list_clocks(
     "/preview",
     summary="Deadlines of a policy, with each interval that counts",
     responses={200: {"model": Preview}},
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _ASKED}}}},
+    openapi_extra=takes(Asked),
 )
 async def preview_clock(request: Request, actor: Reader) -> Response:
     """Nothing is kept."""

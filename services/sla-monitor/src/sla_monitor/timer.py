@@ -4,7 +4,6 @@ A step is due when its moment has come by the one clock **and** this service has
 held in that lead's partition then (the end offset is read afterwards). Without Kafka nobody knows, so nothing fires.
 """
 
-import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from uuid import UUID
 from prometheus_client import Gauge
 
 from relevo.events.topics import ASSIGNMENTS
-from relevo.service import Service
+from relevo.service import Service, woken_by_commits
 from relevo.stream import NoPlaybook, Transaction
 from relevo.stream.kafka import KafkaAway
 from relevo.stream.transaction import is_infrastructure
@@ -56,7 +55,7 @@ class Timer:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._wake = _on_commit(service)
+        self._wake = woken_by_commits(service)  # a commit may have brought an earlier deadline
         self._began: datetime | None = None
         self._last: tuple[datetime, float] | None = None  # the last look: by the one clock, by this process
         self._because: str | None = None  # what has stood in the way since everything due had been fired
@@ -155,15 +154,3 @@ class Timer:
         if of.changed_at is not None and of.changed_at >= step.due_at:
             return "it was heard of after that"
         return self._because or "many were due at once"
-
-
-def _on_commit(service: Service) -> asyncio.Event:
-    """Set whenever this process has committed something that it says: it may be due earlier than what was next."""
-    wake, others = asyncio.Event(), service.database.committed
-
-    def committed() -> None:
-        others()
-        wake.set()
-
-    service.database.committed = committed
-    return wake

@@ -21,11 +21,10 @@ from relevo.events import (
     OpportunityWon,
 )
 from relevo.events.vocabulary import ClockKind
-from relevo.playbook import Activation
+from relevo.playbook import Activation, mql_values
 from sla_monitor import tell
 from sla_monitor.agreement import Agreement, Owner
 from sla_monitor.clock import Standing, begin, change, clock_id
-from sla_monitor.mql import mql_values
 from sla_monitor.ruling import Fact, FactKind, after, rule
 from sla_monitor.tell import Now, SlaEvent
 from sla_monitor.watched import Watched, is_paused, timed
@@ -132,7 +131,13 @@ def _is_new(trip: Trip | None, fact: Fact) -> bool:
 
 def _arrived(trip: Trip | None, event: Arrival, agreement: Agreement) -> Trip:
     hand_raises = {each.id for each in agreement.playbook.scoring.qualification.hand_raises}
-    about = mql_values(event, hand_raises)
+    about = mql_values(
+        event.snapshot,
+        event.score,
+        trigger=event.trigger,
+        hand_raise=event.trigger in hand_raises,  # no cell is called like one
+        priority=event.priority,
+    )
     if isinstance(event, LeadAssigned):
         owner = Owner(event.team, event.rep.id, event.rep.calendar)
         assignment: UUID | None = event.assignment_id

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import typer
 
 from relevo.cli.playbook import playbook
+from relevo.cli.sources import sources
 
 __all__ = ["main"]
 
@@ -21,6 +22,7 @@ main = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 main.add_typer(playbook, name="playbook")
+main.add_typer(sources, name="sources")
 
 if find_spec("relevo_local") and find_spec("relevo_local.commands"):
     import_module("relevo_local.commands").add_to(main)

@@ -14,6 +14,7 @@
   `mql` (routing rules, SLA policies); `variables.py` lists their variables. Values that are missing or of another type
   are the variable's default, names that are no variable are ignored.
 - `attributes(company, fields)`: what a form's fields say, by variable name; `company.yaml` says which field fills what.
+- `mql_values(snapshot, score, trigger=…, hand_raise=…, priority=…)`: the `mql` context's variables, out of an event.
 - `playbook.scoring.signals_for(type)`, `.hand_raises_for(type)`, `.levels.level(points)`;
   `persona.thresholds.grade(points)`.
 - `playbook.routing.team(id)`, `.rep(id)`, `.team_of(rep_id)`, `.calendar_of(team, rep)`.
@@ -26,6 +27,7 @@ from relevo.playbook.company import Company, OwnField
 from relevo.playbook.expressions import Activation, Condition, Language, RuleFailed, Verdict, language
 from relevo.playbook.goals import Goal
 from relevo.playbook.load import FILES, Playbook, load
+from relevo.playbook.mql import mql_values
 from relevo.playbook.personas import Criterion, Persona, Thresholds
 from relevo.playbook.problems import PlaybookError, Problem
 from relevo.playbook.routing import Manager, Needs, Relationship, Rep, Routing, Rule, Team, Window
@@ -74,6 +76,7 @@ __all__ = [
     "format_duration",
     "language",
     "load",
+    "mql_values",
     "parse_at",
     "parse_duration",
 ]

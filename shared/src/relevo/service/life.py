@@ -63,7 +63,7 @@ def _parts(service: "Service", only: Only | None) -> dict[str, Coroutine[Any, An
     if service.migrations is not None:
         database = service.database
         service.relay = Relay(database.engine, service.producer, service.name, beat=lambda: service.beat("relay"))
-        database.committed = service.relay.wake
+        database.on_commit.append(service.relay.wake)
         parts["relay"] = service.relay.run()
         if settings.time_travel and settings.database:
             parts["clock"] = listen(settings.database, service.clock)

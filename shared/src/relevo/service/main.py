@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
+from relevo.events.cloudevents import Unreadable
 from relevo.service import logs
 from relevo.service.life import Only
 from relevo.service.operate import printable
@@ -70,6 +71,8 @@ def _dead_letters(service: Service) -> typer.Typer:
             return asyncio.run(within())
         except dead.NotFound as error:
             raise SystemExit(str(error)) from None
+        except Unreadable as error:
+            raise SystemExit(f"still unreadable: {error}") from None
 
     @app.command("list")
     def list_(json_: as_json = False) -> None:

@@ -80,6 +80,12 @@ async def body(request: Request, into: type[M] | TypeAdapter[M]) -> M:
     return parse(await request.body(), into)
 
 
+def takes(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a body that the route reads itself, with `body`: its `openapi_extra`."""
+    schema = model.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 def of(request: Request) -> "Service":
     """The service that serves this request."""
     service: Service = request.app.state.service

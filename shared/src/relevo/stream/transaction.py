@@ -87,7 +87,7 @@ class Database:
 
     engine: AsyncEngine
     uses_playbook: bool
-    committed: Callable[[], None] = lambda: None  # wakes this process's relay
+    on_commit: list[Callable[[], None]] = field(default_factory=list)  # wakes this process's relay and loops
     _compiled: tuple[str, Playbook] | None = None
     _refused: set[str] = field(default_factory=set)  # versions an earlier release took and this one cannot load
 
@@ -106,6 +106,11 @@ class Database:
             await _write_outbox(connection, tx.events)
         if tx.events:
             self.committed()
+
+    def committed(self) -> None:
+        """Wake whoever waits for what this process commits."""
+        for wake in self.on_commit:
+            wake()
 
     async def _begin(self, connection: AsyncConnection) -> Transaction:
         if not self.uses_playbook:
@@ -142,7 +147,7 @@ def connect(dsn: str, *, uses_playbook: bool, pool: int = 10) -> Database:
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={
-            "timeout": 5,
+            "timeout": 10,
             "command_timeout": 60,
             "server_settings": {
                 "application_name": "relevo",
@@ -179,6 +184,9 @@ async def _write_outbox(connection: AsyncConnection, events: Sequence[Event]) ->
         await driver.copy_records_to_table("outbox", records=rows, columns=_OUTBOX)  # half of what `unnest` costs
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise OperationalError("copy outbox", None, error) from error
+    except BaseException:  # cancelled in mid-copy: SQLAlchemy does not see it, and would pool the connection as it is
+        await connection.invalidate()
+        raise
 
 
 # SQLSTATE classes, or whole codes, that say nothing of the record: connection, login, no such database, rollback
@@ -205,5 +213,5 @@ def is_infrastructure(error: BaseException) -> bool:
 
 def kind_of(error: BaseException) -> str:
     """What may be logged of an error: its class, and PostgreSQL's code. Messages hold the values they complain of."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
     return f"{type(error).__name__} {state}" if state else type(error).__name__

@@ -15,8 +15,8 @@ class Killed(BaseException):
 class _Life:
     """Counts the awaits of some code and of the tasks it starts, and ends it at a given one."""
 
-    def __init__(self, at: int, of: str, counts: Callable[[], bool]) -> None:
-        self._left, self._of, self._counts = at, of, counts
+    def __init__(self, at: int, of: str, counts: Callable[[], bool], by: type[BaseException]) -> None:
+        self._left, self._of, self._counts, self._by = at, of, counts, by
         self.killed = False
 
     def holds(self, work: Any) -> bool:
@@ -45,7 +45,7 @@ class _Life:
                 if waits_for is not None:
                     waits_for._asyncio_future_blocking = False  # nobody waits for it any more
                     waits_for.cancel()
-                error = Killed()
+                error = self._by()
                 continue
             try:
                 sent = yield waits_for
@@ -62,6 +62,7 @@ async def killed_at_every_await(
     of: str = "relevo/stream",
     counts: Callable[[], bool] = lambda: True,
     before: Callable[[], Awaitable[None]] | None = None,
+    by: type[BaseException] = Killed,
     first: int = 1,
     step: int = 1,
 ) -> int:
@@ -72,7 +73,7 @@ async def killed_at_every_await(
     for lives in count():
         if before is not None:
             await before()
-        if await _survives(_Life(first + lives * step, of, counts), work()):
+        if await _survives(_Life(first + lives * step, of, counts, by), work()):
             return lives
     raise AssertionError("unreachable")
 
@@ -91,7 +92,7 @@ async def _survives(life: _Life, work: Coroutine[Any, Any, Any]) -> bool:
     context.run(_LIFE.set, life)
     task: asyncio.Task[Any] = asyncio.Task(life.lived(work), context=context)
     await asyncio.wait({task})
-    error = task.exception()
+    error = None if task.cancelled() else task.exception()
     if error is not None and not life.killed:  # else it may be anything that falling down has caused
         raise error
     return not life.killed

@@ -80,7 +80,7 @@ async def _main(kafka_address: str, dsn: str, name: str) -> None:
     async with open_stage(kafka_address, dsn, again=name) as stage:
         producer = Producer(kafka_address)
         relay = stage.relay(producer)
-        stage.database.committed = relay.wake
+        stage.database.on_commit.append(relay.wake)
         async with _relaying(relay):
             await stage.consumer().run()
 

@@ -31,7 +31,7 @@ def demo(random: Random, person: Person, stops: Stops, begin: int) -> Iterator[T
 def reader(random: Random, person: Person, stops: Stops, begin: int) -> Iterator[Touch]:
     """Subscribes or takes a guide, gets our mailings, comes back or not; the keenest ask for a demo in the end."""
     agent, keen = _agent(random), random.random()
-    if keen < 0.45:
+    if keen < 0.55:
         yield touches.subscribe(person, stops[begin], agent)
     else:
         guide = random.choice(GUIDES)
@@ -40,7 +40,7 @@ def reader(random: Random, person: Person, stops: Stops, begin: int) -> Iterator
         yield touches.ask_for_guide(person, stops[begin], guide, agent)
         if keen > 0.7 and begin + 1 < len(stops):
             yield touches.download(person, stops[begin + 1] - timedelta(minutes=random.randint(20, 90)), guide)
-    mailings = range(begin + 2, len(stops), 4)[: len(MAILINGS)]
+    mailings = range(begin + 2, len(stops), 3)[: len(MAILINGS)]
     for number, stop in enumerate(mailings):
         yield from _mailing(random, person, stops[stop], number, keen, agent)
     if keen > 0.8 and len(mailings) == len(MAILINGS):

@@ -15,9 +15,9 @@ from relevo_local.story.people import Person, at, people
 from relevo_local.story.touches import Touch
 
 QUARTER = timedelta(days=91)
-SILENT_FROM = 2 / 3  # of the stops: from then on one rep answers nothing
+SILENT_FROM = 0.5  # of the stops: from then on one rep answers nothing
 
-DEMOS, READERS, FAIR_VISITORS, CUSTOMERS, STRANGERS, SCANNED = 85, 120, 60, 24, 40, 5
+DEMOS, READERS, FAIR_VISITORS, CUSTOMERS, STRANGERS, SCANNED = 60, 165, 50, 24, 30, 5
 ODD_ONES = (  # who asks for a demo, and is no lead for sales: our agreement says why
     ("forjasoftware.example", "Forja Software", None),
     ("planificador.example", "Planificador", None),
@@ -41,11 +41,11 @@ class Plan:
     seed: int
     stops: tuple[Stop, ...]
     silent_from: datetime
-    late_comers: tuple[Person, ...]  # who ask for a demo when the story has arrived at today
+    guests: tuple[Person, ...]  # who come when the story has arrived at today
     not_for_sales: frozenset[str]  # addresses of those whom the agreement excludes, whatever they ask for
 
 
-def plan(seed: int, today: datetime, hours: Calendar, zone: ZoneInfo, late_comers: int) -> Plan:
+def plan(seed: int, today: datetime, hours: Calendar, zone: ZoneInfo, guests: int) -> Plan:
     """A quarter that ends before `today`. `hours` are those of the sales team: the clock stops while it is open."""
     random = Random(seed)  # noqa: S311 - a story, no secret
     stops = tuple(_moments(random, today, hours, zone))
@@ -60,13 +60,13 @@ def plan(seed: int, today: datetime, hours: Calendar, zone: ZoneInfo, late_comer
         seed=seed,
         stops=tuple(Stop(moment, tuple(then)) for moment, then in zip(stops, by_stop, strict=True)),
         silent_from=stops[int(len(stops) * SILENT_FROM)],
-        late_comers=tuple(next(crowd) for _ in range(late_comers)),
+        guests=tuple(islice(crowd, guests)),
         not_for_sales=frozenset(person.email for person in (*customers, *odd_ones)),
     )
 
 
 def _moments(random: Random, today: datetime, hours: Calendar, zone: ZoneInfo) -> Iterator[datetime]:
-    """A moment in the morning of about every other working day of the quarter; at most two in a row are left out."""
+    """A moment in the morning of two working days in five of the quarter; never are more than two left out in a row."""
     day = (today - QUARTER).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     left_out = 0
     while (midnight := day) < today - timedelta(days=1):
@@ -74,7 +74,7 @@ def _moments(random: Random, today: datetime, hours: Calendar, zone: ZoneInfo) -
         opening = next_opening(hours, midnight)
         if opening >= day:
             continue
-        left_out = left_out + 1 if left_out < 2 and random.random() < 0.65 else 0
+        left_out = left_out + 1 if left_out < 2 and random.random() < 0.8 else 0
         if not left_out:
             yield opening + timedelta(minutes=random.randint(60, 150), seconds=random.randrange(60))
 

@@ -1,16 +1,21 @@
 """Plays the quarter: moves the clock from moment to moment, lets happen what is due, and waits until all is handled."""
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
 
 from relevo_local.receiver import Received
+from relevo_local.story.journeys import demo
+from relevo_local.story.people import Person
 from relevo_local.story.plan import Plan
 from relevo_local.story.theatre import Theatre
 from relevo_local.story.touches import Touch, ask_for_demo
 from relevo_local.story.words import QUESTIONS, USER_AGENTS
 
-Progress = Callable[[datetime, int], None]  # the moment, and how many of the plan's stops are behind us
+# The moment, how many of the plan's stops are behind us, and how many webhooks have come.
+Progress = Callable[[datetime, int, int], None]
 
 
 async def play(theatre: Theatre, plan: Plan, today: datetime, progress: Progress) -> None:
@@ -25,7 +30,7 @@ async def play(theatre: Theatre, plan: Plan, today: datetime, progress: Progress
             if later < today - timedelta(minutes=5):
                 coming.setdefault(later, ())
         done += bool(touches)
-        progress(now, done)
+        progress(now, done, len(theatre.sales.receiver.received))
     await _happen(theatre, await theatre.go(None), ())
     await theatre.settled()
 
@@ -43,19 +48,35 @@ async def _happen(theatre: Theatre, now: datetime, touches: Sequence[Touch]) -> 
     return {moment.replace(second=0, microsecond=0) + timedelta(minutes=1) for moment in moments}
 
 
-async def late_comers(theatre: Theatre, plan: Plan, now: datetime) -> list[float]:
-    """People who ask for a demo today, one after the other. Milliseconds from each form to its verified webhook."""
+async def ask_one_by_one(theatre: Theatre, people: Iterable[Person]) -> list[float]:
+    """Each asks for a demo when the one before has been heard. Milliseconds from each form to its verified webhook."""
     took = []
-    for number, person in enumerate(plan.late_comers):
-        form = ask_for_demo(person, now, QUESTIONS[number % len(QUESTIONS)], USER_AGENTS[0])
+    for number, person in enumerate(people):
+        form = ask_for_demo(person, datetime.now(UTC), QUESTIONS[number % len(QUESTIONS)], USER_AGENTS[0])
         began = time.perf_counter()
         await theatre.doors.submit(form)
         (webhook,) = await theatre.sales.receiver.until(_is_about(person.email))
         took.append((webhook.at - began) * 1000)
-    theatre.sales.read(now)
-    await theatre.sales.answer(now + timedelta(minutes=20))  # the quick ones; the others' clocks are left running
+    await _answer_by(theatre, timedelta(minutes=20))  # the quick ones; the others' clocks are left running
     await theatre.settled()
     return took
+
+
+async def go_on(theatre: Theatre, people: Iterable[Person]) -> None:
+    """Twice a minute somebody asks for a demo and a rep answers, so that an open page has news. Never ends."""
+    for person in people:
+        await asyncio.sleep(20)
+        await theatre.doors.send(list(demo(Random(person.visitor), person, (datetime.now(UTC),), 0)))  # noqa: S311
+        await asyncio.sleep(10)
+        await _answer_by(theatre, timedelta(hours=1))
+    await asyncio.Event().wait()
+
+
+async def _answer_by(theatre: Theatre, patience: timedelta) -> None:
+    """Give at once the answers that the reps would give by then."""
+    now = datetime.now(UTC)
+    theatre.sales.read(now)
+    await theatre.sales.answer(now + patience)
 
 
 def _is_about(email: str) -> Callable[[Received], bool]:

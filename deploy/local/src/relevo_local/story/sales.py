@@ -20,6 +20,7 @@ MARKETING = "marketing"
 _TOLD_MARKETING = ["lead.rejected", "lead.recycled", "lead.disqualified"]
 _ANSWERS_AT_ONCE = 16
 _ALL_IN = timedelta(minutes=50)  # after leads have come, the answers to all of them are given together
+_WATCHED = 2  # leads of the silent one that are followed from step to step
 _SOON = timedelta(days=1)  # what is said later than that may wait for a stop of the plan
 
 
@@ -47,6 +48,7 @@ class Sales:
     taken_over: int = 0  # answers that came when somebody else had the lead already
     _read: int = 0
     _of_critic: int = 0
+    _watched: int = 0
 
     def read(self, now: datetime) -> set[datetime]:
         """Look at the webhooks that came since the last look; the moments at which something soon follows from them."""
@@ -80,9 +82,12 @@ class Sales:
         await together(self._say(answers, gate) for answers in by_lead.values())
 
     def _ladder(self, now: datetime) -> set[datetime]:
-        """A minute after each step that the agreement takes while nobody answers, and after the target."""
-        policy = self.cast.answer
-        steps = {step.at.of(policy.target) for step in policy.ladder} | {policy.target}
+        """A minute after each step that the agreement takes while nobody answers: of the first leads every step, later
+        only the target, where a lead's warnings and its breach come together."""
+        policy, steps = self.cast.answer, {self.cast.answer.target}
+        if self._watched < _WATCHED:
+            self._watched += 1
+            steps |= {step.at.of(policy.target) for step in policy.ladder}
         return {deadline(self.cast.hours, now, step) + timedelta(minutes=1) for step in steps}
 
     async def _say(self, answers: list[Owed], gate: asyncio.Semaphore) -> None:

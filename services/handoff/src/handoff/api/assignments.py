@@ -10,14 +10,14 @@ from starlette.responses import Response
 
 from handoff import listings, queries
 from handoff.answer import Act, Refused, Stage
-from handoff.api.common import Answerer, Body, Limit, Manager, Reader, on_behalf, takes, trace_of
+from handoff.api.common import Answerer, Body, Limit, Manager, Reader, on_behalf, trace_of
 from handoff.assignment import Assignment
 from handoff.explain import explained
 from handoff.settle import Answering, settle
 from relevo.events.assignments import Channel
 from relevo.events.vocabulary import RejectReason
 from relevo.playbook import Playbook
-from relevo.service import Actor, Answer, Problem, Text, body, of, respond, write
+from relevo.service import Actor, Answer, Problem, Text, body, of, respond, takes, write
 from relevo.stream import Transaction
 
 router = APIRouter(prefix="/v1", tags=["assignments"])

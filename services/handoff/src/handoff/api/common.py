@@ -1,6 +1,6 @@
-"""What the routes share: who may, through which channel, how a body is documented."""
+"""What the routes share: who may, through which channel, what a body may hold."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
@@ -17,12 +17,6 @@ class Body(BaseModel):
     """A request's body: a key it does not know is a slip of the pen, and refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def takes(model: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI description of a body that the route reads itself."""
-    schema = model.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def on_behalf(actor: Actor) -> bool:

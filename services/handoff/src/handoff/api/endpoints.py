@@ -8,12 +8,12 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from handoff import listings, message, queries
-from handoff.api.common import Body, Limit, Manager, takes
+from handoff.api.common import Body, Limit, Manager
 from handoff.sign import new_secret, secret_key
 from relevo.events import DeliveryFailed, uuid7
 from relevo.outbound import NoAnswer, check_stranger
 from relevo.playbook import Playbook
-from relevo.service import Answer, Problem, Text, body, of, respond, write
+from relevo.service import Answer, Problem, Text, body, of, respond, takes, write
 from relevo.stream import Transaction
 
 router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])

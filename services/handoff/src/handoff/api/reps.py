@@ -7,11 +7,11 @@ from pydantic import AwareDatetime, Field, model_validator
 from starlette.responses import Response
 
 from handoff import counters, listings
-from handoff.api.common import Body, Reader, on_behalf, takes, trace_of
+from handoff.api.common import Body, Reader, on_behalf, trace_of
 from handoff.eligible import NEW, RepState, day
 from relevo.events import RepAvailability
 from relevo.playbook import Rep, Team
-from relevo.service import Actor, Answer, Problem, body, needs, of, respond, write
+from relevo.service import Actor, Answer, Problem, body, needs, of, respond, takes, write
 from relevo.stream import Transaction
 
 router = APIRouter(prefix="/v1/reps", tags=["reps"])

@@ -36,10 +36,11 @@ _EMAIL_EVENTS: Final[dict[str, TouchpointType]] = {
     "unsubscribed": "email_unsubscribed",
 }
 _NAMES = {"firstName": "first", "first_name": "first", "lastName": "last", "last_name": "last", "name": "full"}
+_PARTS = ("company", "address")  # traits that are objects, by the spec
 # What a call's data says that stands elsewhere in the touchpoint already.
 _SAID: Final[dict[str, tuple[str, ...]]] = {
-    "identify": ("email", "phone", "website", *_NAMES),
-    "group": ("name", "domain", "website", "email"),
+    "identify": ("email", "phone", "website", *_NAMES, *_PARTS),
+    "group": ("name", "domain", "website", "email", *_PARTS),
     "page": ("url", "title", "path", "referrer", "search"),
     "screen": ("url", "title"),
     "track": ("email",),
@@ -120,7 +121,8 @@ def _draft(event: dict[str, Any]) -> Draft:
         "subject_line": text(properties.get("email_subject")),
         "link": text(properties.get("link_url")),
     }
-    data = traits if call in ("identify", "group") else properties
+    data = {**_parts(traits), **traits} if call in ("identify", "group") else properties
+    data = {"locale": context.get("locale"), **data}
     return Draft(
         touch=_EMAIL_EVENTS.get((name or "").lower(), "tracked") if call == "track" else CALLS.get(call, "other"),
         told=event,
@@ -141,6 +143,12 @@ def _draft(event: dict[str, Any]) -> Draft:
         occurred_at=_when(event),
         agent=text(context.get("userAgent")),
     )
+
+
+def _parts(traits: Mapping[str, Any]) -> dict[str, Any]:
+    """The company's and the address's own fields (employees, country …), as forms name them."""
+    inner = {name: value for part in _PARTS for name, value in _object(traits, part).items()}
+    return {name: value for name, value in inner.items() if name not in ("name", "domain", "website", "id")}
 
 
 def _website(company: Any) -> str | None:

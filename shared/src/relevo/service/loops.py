@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from relevo.service import Service
+from relevo.service.runtime import Service
 from relevo.stream import NoPlaybook
 from relevo.stream.transaction import is_infrastructure
 
@@ -20,15 +20,10 @@ class Next(NamedTuple):
     now: datetime
 
 
-def on_commit(service: Service) -> asyncio.Event:
-    """An event that is set whenever this process has committed something that was said to others."""
-    wake, others = asyncio.Event(), service.database.committed
-
-    def committed() -> None:
-        others()
-        wake.set()
-
-    service.database.committed = committed
+def woken_by_commits(service: Service) -> asyncio.Event:
+    """An event that is set whenever this process has committed something that it says to others."""
+    wake = asyncio.Event()
+    service.database.on_commit.append(wake.set)
     return wake
 
 
@@ -37,7 +32,7 @@ async def again_and_again(
 ) -> None:
     """Do `work` when it says, after each commit of this process, and every `at_most` seconds (other processes commit
     too), with `at_least` seconds between. Ends by Stopping."""
-    wake = on_commit(service)
+    wake = woken_by_commits(service)
     while True:
         try:
             when, now = await work()

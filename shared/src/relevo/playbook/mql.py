@@ -1,16 +1,15 @@
-"""PURE: an MQL by the names that conditions use (`mql.cell`, `lead.country`, …), as handoff says it."""
+"""PURE: an MQL by the names that routing rules and SLA policies use (`mql.cell`, `lead.country`, …)."""
 
-from collections.abc import Set
-
-from relevo.events import LeadAssigned, LeadWaiting
+from relevo.events.leads import Score, Snapshot
 
 
-def mql_values(event: LeadAssigned | LeadWaiting, hand_raises: Set[str]) -> dict[str, object]:
+def mql_values(
+    snapshot: Snapshot, score: Score, *, trigger: str, hand_raise: bool, priority: int = 0
+) -> dict[str, object]:
     """The variables of the MQL context; what is unknown is left out, and keeps the variable's default.
 
-    `hand_raises`: the ids of the playbook's hand-raises; no cell is called like one.
+    `trigger`: the id of what qualified it; `hand_raise`: whether that was the person asking for sales.
     """
-    snapshot, score = event.snapshot, event.score
     contact, company = snapshot.contact, snapshot.company
     known: dict[str, object] = {
         "lead.email_domain": contact.email.rpartition("@")[2] if contact.email else None,
@@ -33,8 +32,8 @@ def mql_values(event: LeadAssigned | LeadWaiting, hand_raises: Set[str]) -> dict
         "mql.fit": score.grade,
         "mql.engagement": str(score.level),
         "mql.persona": score.persona,
-        "mql.trigger": event.trigger,
-        "mql.hand_raise": event.trigger in hand_raises,
-        "mql.priority": event.priority,
+        "mql.trigger": trigger,
+        "mql.hand_raise": hand_raise,
+        "mql.priority": priority,
     }
     return {name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,90 @@
+"""`relevo sources`: keys that work in ingest's own reading of the file, rotated with an overlap, never written down."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ingest.registry import load
+from relevo.cli.sources import sources
+
+
+def run(file: Path, *arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(sources, [*arguments, "--file", str(file)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def key_of(file: Path, *arguments: str) -> str:
+    return str(json.loads(run(file, *arguments, "--json"))["key"])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "sources.yaml"
+
+
+def test_an_added_source_is_one_ingest_takes(file: Path) -> None:
+    key = key_of(file, "add", "website", "--kind", "form", "--access", "public", "--origin", "https://www.example.com",
+                 "--country", "ES")  # fmt: skip
+    read = load(file.read_text())
+    source = read.of_key(key, datetime.now(UTC))
+    assert source is not None
+    assert (source.name, source.kind, source.access, source.country) == ("website", "form", "public", "ES")
+    assert source.origins == ("https://www.example.com",)
+    assert key not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_rotated_key_works_beside_the_old_one_for_a_while(file: Path) -> None:
+    old = key_of(file, "add", "crm")
+    new = key_of(file, "rotate", "crm", "--overlap", "12h")
+    read, now = load(file.read_text()), datetime.now(UTC)
+    for key, moment, works in (
+        (old, now, True), (new, now, True), (old, now + timedelta(hours=13), False),
+        (new, now + timedelta(days=999), True),
+    ):  # fmt: skip
+        assert (read.of_key(key, moment) is not None) is works
+    newest = key_of(file, "rotate", "crm", "--overlap", "0m")
+    read = load(file.read_text())
+    assert read.of_key(new, now + timedelta(minutes=1)) is None
+    assert read.of_key(newest, now) is not None
+    assert read.of_key(old, now) is not None  # its own time is not shortened by another rotation
+
+
+def test_listed_and_removed(file: Path) -> None:
+    run(file, "add", "crm")
+    run(file, "add", "site", "--kind", "segment", "--access", "public")
+    listed = json.loads(run(file, "list", "--json"))["sources"]
+    assert [(entry["name"], entry["keys"]) for entry in listed] == [("crm", 1), ("site", 1)]
+    assert "site" in run(file, "list")
+    run(file, "remove", "crm")
+    assert list(load(file.read_text()).by_name) == ["site"]
+    assert "crm" in file.with_name("sources.yaml~").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("add", "CRM"), "lower-case"),
+        (("add", "crm"), "rotate"),
+        (("add", "x", "--origin", "https://a.example"), "public sources"),
+        (("rotate", "gone"), "it has crm"),
+        (("rotate", "crm", "--overlap", "soon"), "30m, 12h or 7d"),
+        (("remove", "gone"), "it has crm"),
+    ],
+)
+def test_what_cannot_be_is_said_and_changes_nothing(file: Path, arguments: tuple[str, ...], said: str) -> None:
+    run(file, "add", "crm")
+    before = file.read_bytes()
+    assert said in run(file, *arguments, code=1)
+    assert file.read_bytes() == before
+
+
+def test_a_file_that_is_no_yaml_is_left_alone(file: Path) -> None:
+    for text in ("sources: [", "- a\n", "sources: {a: 1}\n"):
+        file.write_text(text)
+        assert "mend it first" in run(file, "add", "crm", code=1)
+        assert file.read_text() == text

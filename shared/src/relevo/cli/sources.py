@@ -1,0 +1,151 @@
+"""`relevo sources …`: who may send touchpoints, in the file ingest reads while it runs. Keys are shown once.
+
+The file is rewritten whole, in one step, so that ingest never reads half of it; comments do not survive that, so the
+version before is kept beside it, as `sources.yaml~`.
+"""
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+sources = typer.Typer(help="Who may send touchpoints, and with which key.", no_args_is_help=True)
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_SPAN = re.compile(r"(\d+)([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+File = Annotated[Path, typer.Option("--file", envvar="RELEVO_SOURCES", help="The file ingest reads.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Named = Annotated[str, typer.Argument(metavar="NAME")]
+_DEFAULT = Path("sources.yaml")
+
+
+@sources.command()
+def add(
+    name: Named,
+    kind: Annotated[Literal["api", "form", "segment"], typer.Option(help="What sends.")] = "api",
+    access: Annotated[Literal["public", "secret"], typer.Option(help="public: the key stands in a page.")] = "secret",
+    origin: Annotated[list[str] | None, typer.Option(help="A page's origin that may send; again for more.")] = None,
+    country: Annotated[str | None, typer.Option(help="Of phone numbers without a country code, as in ES.")] = None,
+    file: File = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """A new source and its key, which is shown now and never again."""
+    if _NAME.fullmatch(name) is None:
+        raise _refusal("a name has lower-case letters, digits, - and _, 63 at most, and begins with a letter or digit")
+    if origin and access == "secret":
+        raise _refusal("origins are for public sources: a secret key has no place in a page")
+    entries = _read(file)
+    if any(entry.get("name") == name for entry in entries):
+        raise _refusal(f"{name} is there already; `relevo sources rotate {name}` gives it a new key")
+    key = secrets.token_urlsafe(24)
+    entry: dict[str, Any] = {"name": name, "kind": kind, "access": access, "keys": [{"sha256": _hash(key)}]}
+    entry |= {field: told for field, told in (("origins", origin), ("country", country)) if told}
+    _write(file, [*entries, entry])
+    _tell(as_json, name, key, f"{name} may send now")
+
+
+@sources.command()
+def rotate(
+    name: Named,
+    overlap: Annotated[str, typer.Option(help="How long the old key still works: 30m, 12h, 7d.")] = "7d",
+    file: File = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """A new key; the old one works on for a while, so that senders can change over."""
+    if (span := _SPAN.fullmatch(overlap)) is None:
+        raise _refusal("write the overlap as 30m, 12h or 7d")
+    now = datetime.now(UTC).replace(microsecond=0)
+    until = now + timedelta(**{_UNITS[span[2]]: int(span[1])})
+    key = secrets.token_urlsafe(24)
+
+    def renewed(entry: dict[str, Any]) -> dict[str, Any]:
+        old = [known for known in entry.get("keys", []) if "until" not in known or known["until"] > now]
+        return entry | {"keys": [{"sha256": _hash(key)}, *({"until": until} | known for known in old)]}
+
+    _change(file, name, renewed)
+    _tell(as_json, name, key, f"{name} has a new key; the old one works until {until:%F %H:%M} UTC")
+
+
+@sources.command("list")
+def list_(file: File = _DEFAULT, as_json: AsJson = False) -> None:
+    """All sources, without their keys."""
+    entries = _read(file)
+    if as_json:
+        shown = [{k: v for k, v in entry.items() if k != "keys"} | {"keys": len(entry["keys"])} for entry in entries]
+        typer.echo(json.dumps({"sources": shown}, ensure_ascii=False, indent=2))
+        return
+    table = Table("name", "kind", "access", "keys", "origins")
+    for entry in entries:
+        row = (entry.get("name"), entry.get("kind"), entry.get("access"), len(entry.get("keys", [])))
+        table.add_row(*map(str, row), " ".join(entry.get("origins", [])))
+    Console().print(table)
+
+
+@sources.command()
+def remove(name: Named, file: File = _DEFAULT) -> None:
+    """The source may send no more, at once."""
+    _change(file, name, lambda entry: None)
+    typer.echo(f"{name} may send no more")
+
+
+def _change(file: Path, name: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> None:
+    entries = _read(file)
+    if not any(entry.get("name") == name for entry in entries):
+        known = ", ".join(str(entry.get("name")) for entry in entries) or "none"
+        raise _refusal(f"{file} has no source {name}; it has {known}")
+    changed = [change(entry) if entry.get("name") == name else entry for entry in entries]
+    _write(file, [entry for entry in changed if entry is not None])
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    if not file.exists():
+        return []
+    try:
+        entries = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("sources") or []
+    except (OSError, UnicodeDecodeError, AttributeError, yaml.YAMLError):
+        raise _refusal(f"{file} cannot be read as sources.yaml; mend it first") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise _refusal(f"{file} has no list of sources; mend it first")
+    return entries
+
+
+def _write(file: Path, entries: list[dict[str, Any]]) -> None:
+    file = file.resolve()  # a symbolic link stays one
+    if file.exists():
+        file.with_name(file.name + "~").write_bytes(file.read_bytes())
+    new = file.with_name(f".{file.name}.new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+        yaml.safe_dump({"sources": entries}, out, sort_keys=False, allow_unicode=True)
+        out.flush()
+        os.fsync(out.fileno())
+    if file.exists():
+        new.chmod(file.stat().st_mode & 0o777)
+    new.replace(file)
+
+
+def _tell(as_json: bool, name: str, key: str, said: str) -> None:
+    if as_json:
+        typer.echo(json.dumps({"name": name, "key": key}))
+    else:
+        typer.echo(f"{said}\nits key, shown only this once: {key}")
+
+
+def _hash(key: str) -> str:
+    return sha256(key.encode()).hexdigest()
+
+
+def _refusal(message: str) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(1)
