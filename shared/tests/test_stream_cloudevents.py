@@ -1,4 +1,4 @@
-"""Our records are CloudEvents 1.0 in Kafka's binary mode: the project's own SDK reads them, and we read what it writes."""
+"""Our records are CloudEvents 1.0 in Kafka's binary mode: the standard's SDK reads them, and we read its records."""
 
 import json
 import os

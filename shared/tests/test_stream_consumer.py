@@ -1,4 +1,4 @@
-"""On a real broker: effects once and in order per key, offsets committed after effects, no record blocks a partition."""
+"""On a real broker: effects once, in order per key, offsets committed after effects, no record blocks a partition."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -86,7 +86,7 @@ async def listed_count(stage: Stage, count: int) -> bool:
 
 async def test_no_record_can_block_its_partition_or_end_the_process(stage: Stage) -> None:
     event = stage.source(at=NOW, by="system", number=7, lead=lead(7, 7))
-    key, headers, value = encode(event, "elsewhere")
+    _, headers, value = encode(event, "elsewhere")
     a_type = ("ce_type", headers[1][1])
     strange: list[tuple[bytes | None, list[tuple[str, bytes | None]], bytes | None]] = [
         (b"", [], None),  # not ours: skipped

@@ -169,8 +169,8 @@ main(Service("ledgers", 0, handlers=[note], migrations="relevo.stream.migrations
 async def test_beside_the_database(ledger: Ledger, tmp_path: Path) -> None:
     (tmp_path / "ledgers.py").write_text(MAIN)
     batch = records(4)
-    batch[3] = unreadable(batch, 3)
-    await bury(ledger, batch, {1, 2})
+    await bury(ledger, batch[:3], {1, 2})
+    await bury(ledger, [unreadable(batch, 3)])
 
     async def command(*arguments: str) -> tuple[int | None, str]:
         process = await asyncio.create_subprocess_exec(
@@ -181,21 +181,24 @@ async def test_beside_the_database(ledger: Ledger, tmp_path: Path) -> None:
         return process.returncode, out.decode()
 
     status, out = await command("list", "--json")
-    bad, one, two = sorted(json.loads(out), key=lambda letter: -letter["offset"] % 3)
-    assert (status, one["offset"], two["offset"], bad["offset"]) == (0, 2, 1, 3)
+    one, two, bad = json.loads(out)
+    assert (status, one["offset"], two["offset"], bad["offset"]) == (0, 1, 2, 3)
     status, out = await command("list")
     assert status == 0
     assert "3 dead letters" in out
     status, out = await command("replay", str(bad["id"]))
-    assert (status, out.splitlines()) == (1, ["still unreadable: " + out.partition(": ")[2].strip()])
+    assert (status, out.startswith("still unreadable: "), out.count("\n")) == (1, True, 1)
     status, out = await command("show", str(one["id"]))
     assert json.loads(out)["headers"]["ce_type"] == "lead.erased.v1"
     assert (await command("replay", str(one["id"]))) == (0, f"replayed {one['id']}\n")
+    await ledger.rows("alter table ledger add check (number <> 2)")
+    status, out = await command("replay", str(two["id"]))
+    assert (status, out) == (1, "its handler failed again (IntegrityError 23514); the letter is kept\n")
     assert (await command("drop", str(two["id"]))) == (0, f"dropped {two['id']}\n")
     status, out = await command("drop", str(two["id"]))
     assert (status, out) == (1, f"no dead letter {two['id']}\n")
     assert [letter.id for letter in await dead.listed(ledger.database)] == [bad["id"]]
-    assert await ledger.numbers() == [0, 2]
+    assert await ledger.numbers() == [0, 1]
 
 
 @pytest.mark.broker

@@ -86,23 +86,25 @@ async def agreed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Agreed:
 async def test_without_a_playbook_the_input_stays_unread_and_is_read_once_there_is_one(agreed: Agreed) -> None:
     stage = agreed.stage
     await stage.publish(60)
-    async with agreed.database() as first, agreed.database() as second:
+    async with (
+        agreed.database() as first,
+        agreed.database() as second,
         # One of the two members has the partition of `playbooks`; the other learns of it from the database.
-        async with consuming(agreed.consumer(first)) as one, consuming(agreed.consumer(second)) as two:
-            await asyncio.sleep(1.5)
-            assert await stage.effects() == []
-            assert not one.ready
-            assert not two.ready
-            assert await stage.rows("select 1 from dead_letter") == []
-            async with first.transaction() as tx:
-                with pytest.raises(NoPlaybook, match="relevo playbook publish"):
-                    _ = tx.playbook
-            await agreed.publish(1, GOOD)
-            effects = await stage.until_effects(60)
-            await stage.publish(60)
-            effects = await stage.until_effects(120)
-            assert one.ready
-            assert two.ready
+        consuming(agreed.consumer(first)) as one,
+        consuming(agreed.consumer(second)) as two,
+    ):
+        await asyncio.sleep(1.5)
+        assert await stage.effects() == []
+        assert [member.ready for member in (one, two)] == [False, False]
+        assert await stage.rows("select 1 from dead_letter") == []
+        async with first.transaction() as tx:
+            with pytest.raises(NoPlaybook, match="relevo playbook publish"):
+                _ = tx.playbook
+        await agreed.publish(1, GOOD)
+        effects = await stage.until_effects(60)
+        await stage.publish(60)
+        effects = await stage.until_effects(120)
+        assert [member.ready for member in (one, two)] == [True, True]
     stage.check_effects(effects, range(120))
     assert {stamp.revision for stamp in agreed.stamps} == {1}
 

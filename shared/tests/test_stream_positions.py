@@ -9,9 +9,11 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.errors import KafkaError
 
 from relevo.stream import consumer as consumer_module
 from relevo.stream.consumer import Consumer
+from relevo.stream.dead import Limit
 from relevo.stream.kafka import KafkaAway, create_topics, partition_of
 from relevo.testing.proxy import Proxy
 from relevo.testing.stage import Stage, consuming, lead, open_stage
@@ -69,14 +71,13 @@ async def test_whoever_applied_it(stage: Stage) -> None:
 
 
 async def test_nobody_knows_while_kafka_is_away(cut_kafka: Proxy, database: str) -> None:
-    async with open_stage(cut_kafka.address, database) as stage:
-        async with consuming(stage.consumer()) as consumer:
-            assert all(await all_applied(stage, consumer))
-            cut_kafka.cut()
-            with pytest.raises(KafkaAway):
-                await all_applied(stage, consumer)
-            cut_kafka.heal()
-            await until(lambda: knows(stage, consumer))
+    async with open_stage(cut_kafka.address, database) as stage, consuming(stage.consumer()) as consumer:
+        assert all(await all_applied(stage, consumer))
+        cut_kafka.cut()
+        with pytest.raises(KafkaAway):
+            await all_applied(stage, consumer)
+        cut_kafka.heal()
+        await until(lambda: knows(stage, consumer))
 
 
 async def knows(stage: Stage, consumer: Consumer) -> bool:
@@ -87,8 +88,6 @@ async def knows(stage: Stage, consumer: Consumer) -> bool:
 
 
 async def test_what_the_limit_left_unread_is_not_applied(stage: Stage) -> None:
-    from relevo.stream.dead import Limit
-
     stage.poison = set(range(1_000))
     await stage.publish(100)
     consumer = stage.consumer(limit=Limit(in_a_row=2))
@@ -141,7 +140,7 @@ async def test_what_has_aged_out_is_not_waited_for(stage: Stage, monkeypatch: py
     try:
         topic = stage.source.topic.name
         await admin.delete_records({TopicPartition(topic, n): RecordsToDelete(before_offset=-1) for n in range(3)})
-    except Exception as error:
+    except KafkaError as error:
         pytest.skip(f"this broker deletes no records: {type(error).__name__}")
     finally:
         await admin.close()

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 KAFKA_SECONDS = 0.150
 _DISK_SECONDS = 0.750  # with Kafka's 150 ms: under the second after which some senders give up
+_LATE_SECONDS = 3.0  # how long an ack nobody waits for any more may still come
+_TURNS = 8  # of the event loop, from a socket's bytes to whoever waits for them
 _DRAIN_SECONDS = 5.0
 _DRAIN_RECORDS = 500
 _IN_FLIGHT = 2  # record batches: one is with the broker while the next one fills
@@ -50,6 +52,7 @@ class Journal:
         self._waiting_records = 0
         self._waiting_since = 0.0
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._late: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._spooled = asyncio.Event()
 
@@ -104,6 +107,8 @@ class Journal:
     async def close(self) -> None:
         while self._in_flight:
             await asyncio.wait(self._in_flight)
+        for task in self._late:
+            task.cancel()
 
     async def _acknowledged(self, records: Sequence[Outgoing], wait: Wait) -> None:
         """Returns when Kafka has acknowledged `records`, however long that takes."""
@@ -169,14 +174,29 @@ class Journal:
     async def _to_kafka(self, records: Sequence[Outgoing], since: float) -> None:
         if self.straight_to_kafka:
             waited = asyncio.get_running_loop().time() - since
-            try:
-                await self._producer.publish(records, max(KAFKA_SECONDS / 3, KAFKA_SECONDS - waited))
-            except KafkaAway:
-                self._miss()
-            else:
+            if await self._in_time(records, max(KAFKA_SECONDS / 3, KAFKA_SECONDS - waited)):
                 _IN_KAFKA.inc(len(records))
                 return
+            self._miss()
         await self._to_spool(records)
+
+    async def _in_time(self, records: Sequence[Outgoing], seconds: float) -> bool:
+        """Whether Kafka acknowledged within `seconds`. Late ones are left to arrive: a slow broker is no dead one, and
+        giving its connection up would make it slower."""
+        publishing = asyncio.create_task(self._producer.publish(records, _LATE_SECONDS))
+        await asyncio.wait({publishing}, timeout=seconds)
+        for _ in range(_TURNS):
+            if publishing.done():
+                return publishing.exception() is None
+            await asyncio.sleep(0)  # the loop may be late itself: an ack that has arrived is still on its way to us
+        self._late.add(publishing)
+        publishing.add_done_callback(self._arrived_late)
+        return False
+
+    def _arrived_late(self, publishing: asyncio.Task[None]) -> None:
+        self._late.discard(publishing)
+        if not publishing.cancelled():
+            publishing.exception()  # nobody waits for it; what it was about is in the spool
 
     async def _to_spool(self, records: Sequence[Outgoing]) -> None:
         now = datetime.now(UTC)

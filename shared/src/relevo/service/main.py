@@ -16,6 +16,7 @@ from relevo.service.operate import printable
 from relevo.service.runtime import Service
 from relevo.service.web import to_json
 from relevo.stream import dead
+from relevo.stream.transaction import is_infrastructure, kind_of
 
 
 def command_line(service: Service) -> typer.Typer:
@@ -101,7 +102,12 @@ def _dead_letters(service: Service) -> typer.Typer:
     @app.command()
     def replay(letter_id: int) -> None:
         """Handle it again, in this service only."""
-        call(lambda: dead.replay(service.database, service.handled, letter_id))
+        try:
+            call(lambda: dead.replay(service.database, service.handled, letter_id))
+        except Exception as error:
+            if is_infrastructure(error):
+                raise
+            raise SystemExit(f"its handler failed again ({kind_of(error)}); the letter is kept") from None
         typer.echo(f"replayed {letter_id}")
 
     @app.command()

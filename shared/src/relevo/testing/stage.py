@@ -134,7 +134,7 @@ class Stage:
         """Wait for as many effects (more are an error of the test's later checks). Raises TimeoutError."""
         try:
             async with asyncio.timeout(seconds):
-                while len(effects := await self.effects()) < count:
+                while len(effects := await self.effects()) < count:  # noqa: ASYNC110 - others make them
                     await asyncio.sleep(0.03)
         except TimeoutError:
             raise TimeoutError(f"{len(await self.effects())} of {count} effects after {seconds} s") from None
