@@ -101,6 +101,7 @@ def _server(service: "Service", only: Only | None) -> uvicorn.Server:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # nothing here believes X-Forwarded-For
         timeout_keep_alive=65,  # longer than the usual load balancer's 60, which must be the one to close
         timeout_graceful_shutdown=10,
         backlog=2048,
