@@ -8,6 +8,7 @@ BIN := .venv/bin
 MEMBERS := shared services/ingest services/scoring services/handoff services/sla-monitor services/console deploy/local
 SERVICES := ingest scoring handoff sla-monitor console
 BROKER ?= embedded
+WORKERS ?= 3
 
 .PHONY: help demo up test check bench faults kafka contracts lock format clean
 help: ## this list
@@ -19,12 +20,12 @@ demo: .venv/ready ## the whole story on this machine: leads, reps, answers, a br
 up: .venv/ready ## the whole system in the foreground
 	@$(BIN)/relevo up $(ARGS)
 
-test: .venv/ready ## the tests, on the embedded broker; BROKER=apache runs the stream and journey suites on Apache Kafka
+test: .venv/ready ## the tests, on the embedded broker, WORKERS=3 at a time; BROKER=apache runs the stream and journey suites on Apache Kafka
 ifeq ($(BROKER),apache)
 	@BROKER=apache $(BIN)/python -m pytest shared/tests tests -m broker $(ARGS)
 else
 	@bash deploy/browser.sh
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 endif
 
 check: .venv/ready ## lock, ruff, mypy --strict, import-linter, contracts

@@ -25,9 +25,10 @@ async def test_each_test_has_a_database_of_its_own(postgres: str, database: str)
         # Left open on purpose: a database is dropped whoever is still connected.
     connection.terminate()
     owner = await asyncpg.connect(postgres)
-    left = await owner.fetchval("select count(*) from pg_database where datname like 'test\\_%'")
+    made = [dsn.rpartition("/")[2] for dsn in (database, copy, other)]
+    left = await owner.fetch("select datname from pg_database where datname = any($1)", made)
     await owner.close()
-    assert left == 1
+    assert [name for (name,) in left] == made[:1]
 
 
 async def test_the_broker_answers(kafka: str) -> None:

@@ -29,7 +29,6 @@ from relevo.events.leads import Company, Contact, Contribution, Score, Snapshot,
 from relevo.events.touchpoints import CompanyName, Names, Subject, What
 from relevo.service import Service
 from relevo.service.web import Guard
-from relevo.stream.kafka import create_topics
 from relevo.testing.databases import fresh_database
 from relevo.testing.services import migrate_database, ready, running
 
@@ -118,8 +117,6 @@ async def served(postgres: str, migrated: str, tokens: tuple[Path, dict[str, str
             common = {"database": dsn, "tokens": path, "topics": "local", "time_travel": True, "http_port": free_port()}
             made = Settings(kafka=kafka or "127.0.0.1:9", **common, **settings)
             own = replace(service)
-            if kafka:
-                await create_topics(kafka, own.topics(), "local")
             run = await stack.enter_async_context(running(own, made, None if kafka else "api"))
             if kafka:
                 await ready(run)

@@ -20,7 +20,7 @@ from relevo.events import EVENTS, Event, TouchpointFailed, TouchpointRecorded
 from relevo.events.cloudevents import decode, header
 from relevo.events.topics import TOUCHPOINTS, TOUCHPOINTS_FAILED
 from relevo.service import Service
-from relevo.stream.kafka import Reader, create_topics
+from relevo.stream.kafka import Reader
 from relevo.testing.services import running
 from relevo_local.ports import Ports
 
@@ -144,13 +144,6 @@ SOURCES = [
 ]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def topics(kafka: str) -> str:
-    """A broker with ingest's topics."""
-    await create_topics(kafka, [TOUCHPOINTS, TOUCHPOINTS_FAILED], "local")
-    return kafka
-
-
 @pytest.fixture(scope="session")
 def open_ingest() -> Callable[..., AbstractAsyncContextManager[Ingest]]:
     """`async with open_ingest(kafka, folder, names_or_sources, **settings) as at`: an ingest of the test's own."""
@@ -162,7 +155,7 @@ def open_ingest() -> Callable[..., AbstractAsyncContextManager[Ingest]]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def at(topics: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ingest]:
+async def at(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ingest]:
     """An ingest for every test that only posts and reads."""
-    async with ingest_at(topics, tmp_path_factory.mktemp("ingest"), SOURCES) as it:
+    async with ingest_at(kafka, tmp_path_factory.mktemp("ingest"), SOURCES) as it:
         yield it

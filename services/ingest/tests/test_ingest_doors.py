@@ -157,9 +157,9 @@ async def test_sources_are_listed_without_their_keys(at: Any) -> None:
 
 
 async def test_sources_are_read_again_while_it_runs_and_a_bad_file_changes_nothing(
-    topics: str, tmp_path: Path, open_ingest: Callable[..., Any]
+    kafka: str, tmp_path: Path, open_ingest: Callable[..., Any]
 ) -> None:
-    async with open_ingest(topics, tmp_path, ["one"]) as at:
+    async with open_ingest(kafka, tmp_path, ["one"]) as at:
         body = {"type": "call", "email": "a@b.es"}
         assert (await at.post("/v1/touchpoints", "two", json=body)).status_code == 401
         document = yaml.safe_load(at.sources_file.read_text())
@@ -192,10 +192,10 @@ async def test_the_document_names_every_door(at: Any) -> None:
     assert document["components"]["schemas"]["Touchpoint"]["properties"]["email"]
 
 
-async def test_time_travel_moves_the_receipt(topics: str, tmp_path: Path, open_ingest: Callable[..., Any]) -> None:
+async def test_time_travel_moves_the_receipt(kafka: str, tmp_path: Path, open_ingest: Callable[..., Any]) -> None:
     shift = tmp_path / "clock"
     shift.write_text("86400")
-    async with open_ingest(topics, tmp_path, ["one"], time_travel=True, clock_file=shift) as at:
+    async with open_ingest(kafka, tmp_path, ["one"], time_travel=True, clock_file=shift) as at:
         answer = await at.post("/v1/touchpoints", "one", json={"type": "call", "email": "a@b.es", "id": "tt"})
         (event,) = await at.recorded(1, {answer.json()["touchpoint_id"]})
     assert timedelta(hours=23) < event.received_at - datetime.now(UTC) < timedelta(hours=25)

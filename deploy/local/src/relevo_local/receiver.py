@@ -11,7 +11,7 @@ import orjson
 import uvicorn
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -57,7 +57,11 @@ class Receiver:
 
     async def _receive(self, request: Request) -> Response:
         at = time.perf_counter()
-        name, body = request.path_params["name"], await request.body()
+        name = request.path_params["name"]
+        try:
+            body = await request.body()
+        except ClientDisconnect:  # the deliverer was killed as it sent; it will come again
+            return Response(status_code=400)
         secret = self.secrets.get(name)
         if secret is None:
             return Response(status_code=503)

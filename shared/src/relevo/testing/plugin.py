@@ -41,12 +41,17 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """A broker: host:port. Topics live as long as the session, so each test names its own."""
-    if given := os.environ.get("RELEVO_TEST_KAFKA"):
-        yield given
-        return
+    """A broker with Relevo's topics: host:port. Topics live as long as the session, so each test names its own others.
+
+    Created here, since the embedded broker makes a topic, with four partitions, for whoever only asks about it.
+    """
+    from relevo.events.topics import TOPICS
+    from relevo.stream.kafka import create_topics
+
     async with AsyncExitStack() as stack:
-        yield await _broker(stack, request, tmp_path_factory)
+        address = os.environ.get("RELEVO_TEST_KAFKA") or await _broker(stack, request, tmp_path_factory)
+        await create_topics(address, TOPICS, "local")
+        yield address
 
 
 @pytest_asyncio.fixture
