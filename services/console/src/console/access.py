@@ -81,6 +81,7 @@ def sees(scope: Scope) -> Callable[[Request], Awaitable[Actor]]:
             check_csrf(request, looking, request.headers.get("x-csrf-token"))
         return looking.actor
 
+    dependency.scopes = (scope,)  # type: ignore[attr-defined]  # for the OpenAPI document
     return dependency
 
 

@@ -55,7 +55,12 @@ async def show_timeline(
     return respond({"lead": _lead(lead, trips), "items": items, "next": next_cursor(entries, limit)})
 
 
-@router.get("/stream", summary="Server-sent events: what changed, as it changes; resumes by Last-Event-ID")
+@router.get(
+    "/stream",
+    summary="Server-sent events: what changed, as it changes; resumes by Last-Event-ID",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
 async def stream(
     request: Request,
     actor: Reader,

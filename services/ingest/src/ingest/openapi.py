@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic.json_schema import GenerateJsonSchema
 
 from ingest.sources.api import TouchpointBody
 from ingest.sources.segment import CALLS
@@ -14,17 +15,6 @@ _ID = {
     "properties": {"touchpoint_id": {"type": "string", "format": "uuid"}},
 }
 _SCHEMAS: dict[str, Any] = {
-    "Problem": {
-        "type": "object",
-        "description": "RFC 9457; never holds a value that was sent.",
-        "required": ["title", "status"],
-        "properties": {
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "field": {"type": "string"},
-        },
-    },
     "TouchpointAccepted": _ID,
     "TouchpointAnswers": {
         "type": "object",
@@ -62,16 +52,25 @@ _REFUSALS = {
 _FIELDS = {"type": "object", "additionalProperties": True}
 
 
+class _NumbersAreText(GenerateJsonSchema):
+    """Where a text is expected a number is taken too, as its digits; pydantic does not say so by itself."""
+
+    def str_schema(self, schema: Any) -> dict[str, Any]:
+        return super().str_schema(schema) | {"type": ["string", "number"]}
+
+
 def describe(app: FastAPI) -> None:
     """Add the hot routes to the app's OpenAPI document."""
     own = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = own()
-        schema = TouchpointBody.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema = TouchpointBody.model_json_schema(
+            ref_template="#/components/schemas/{model}", schema_generator=_NumbersAreText
+        )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas.update(schema.pop("$defs", {}), Touchpoint=schema, **_SCHEMAS)
-        document["components"]["securitySchemes"] = {
+        document["components"]["securitySchemes"] |= {
             "sourceKey": {"type": "http", "scheme": "bearer", "description": "A key of sources.yaml."},
             "writeKey": {
                 "type": "http",
@@ -122,10 +121,11 @@ def _paths() -> dict[str, Any]:
         **{
             f"/v1/{call}": {
                 "post": _operation(
-                    f"Segment's {call} call; unusable events are kept as failed touchpoints",
-                    {"application/json": {"schema": _FIELDS}},
+                    f"Segment's {call} call; whatever is no event is kept as a failed touchpoint",
+                    {"application/json": {"schema": {}}},
                     {"200": {"description": "Durable; exactly 200, because SDKs send anything else again"}},
                     [],
+                    required=False,
                 )
             }
             for call in ("batch", *CALLS)
@@ -134,7 +134,12 @@ def _paths() -> dict[str, Any]:
 
 
 def _operation(
-    summary: str, content: dict[str, Any], answers: dict[str, Any], parameters: list[dict[str, Any]]
+    summary: str,
+    content: dict[str, Any],
+    answers: dict[str, Any],
+    parameters: list[dict[str, Any]],
+    *,
+    required: bool = True,
 ) -> dict[str, Any]:
     problem = {"application/problem+json": {"schema": _PROBLEM}}
     return {
@@ -142,7 +147,7 @@ def _operation(
         "summary": summary,
         "security": [{"sourceKey": []}, {"writeKey": []}, {"publicKey": []}],
         "parameters": parameters,
-        "requestBody": {"required": True, "content": content},
+        "requestBody": {"required": required, "content": content},
         "responses": answers
         | {status: {"description": text, "content": problem} for status, text in _REFUSALS.items()},
     }

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from relevo.events.cloudevents import Unreadable
 from relevo.service.problems import Problem
@@ -17,22 +17,23 @@ from relevo.stream.transaction import is_infrastructure
 health = APIRouter(tags=["operate"])
 letters = APIRouter(prefix="/v1/dead", tags=["operate"])
 
+NOT_NOW: dict[int | str, dict[str, Any]] = {503: {"description": "It cannot; the body says why"}}
 Operator = Annotated[Actor, Depends(needs("operate"))]
 
 
-@health.get("/livez", summary="Whether this process works; asks nobody else")
+@health.get("/livez", summary="Whether this process works; asks nobody else", responses=NOT_NOW)
 async def livez(request: Request) -> Response:
     stuck = of(request).stuck()
     return respond({"alive": not stuck, "stuck": stuck}, 503 if stuck else 200)
 
 
-@health.get("/readyz", summary="Whether it can do its job now, and what it waits for")
+@health.get("/readyz", summary="Whether it can do its job now, and what it waits for", responses=NOT_NOW)
 async def readyz(request: Request) -> Response:
     missing = await of(request).missing()
     return respond({"ready": not missing, "waiting_for": missing}, 503 if missing else 200)
 
 
-@health.get("/metrics", summary="Prometheus metrics; keep it inside your network")
+@health.get("/metrics", summary="Prometheus metrics; keep it inside your network", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     await of(request).measure()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

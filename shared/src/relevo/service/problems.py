@@ -9,9 +9,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from relevo.stream.kafka import KafkaAway
-from relevo.stream.transaction import NoPlaybook, is_infrastructure
+from relevo.stream.transaction import NoPlaybook, is_infrastructure, is_unkeepable, kind_of
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +63,24 @@ def unavailable(detail: str) -> Problem:
 
 
 def of_anything(error: Exception) -> Problem:
-    """What an error that nobody expected looks like from outside: 503 where waiting helps, else 500."""
+    """What an error that nobody expected looks like from outside: 503 where waiting helps, 422 where the database
+    cannot hold what was sent (each address and parameter would have to know the limits of its column), else 500."""
     if isinstance(error, NoPlaybook):
         return unavailable(str(error))
     if isinstance(error, KafkaAway) or is_infrastructure(error):
         log.warning("request not served", extra={"because": type(error).__name__})
         return unavailable("The database or the broker does not answer; the same request may succeed soon.")
+    if is_unkeepable(error):
+        log.warning("request refused", extra={"because": kind_of(error)})
+        return Problem(422, "Not valid", detail="A value is larger than can be kept, or holds what no text may hold.")
     log.error("request failed", exc_info=error)
     return Problem(500, "Our mistake", detail="It is logged. Nothing of the request was kept.")
+
+
+def _allowed(request: Request) -> str:
+    """Every method of this address; Starlette names those of the first route alone."""
+    here = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in here for method in getattr(route, "methods", None) or ()}))
 
 
 def install(app: FastAPI) -> None:
@@ -85,7 +96,8 @@ def install(app: FastAPI) -> None:
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return respond(Problem(error.status_code, str(error.detail), headers=error.headers))
+        headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+        return respond(Problem(error.status_code, str(error.detail), headers=headers))
 
     async def on_anything(request: Request, error: Exception) -> Response:
         return respond(of_anything(error))

@@ -116,4 +116,5 @@ def needs(*scopes: Scope) -> Callable[[Request], Actor]:
             )
         return actor
 
+    dependency.scopes = scopes  # type: ignore[attr-defined]  # for the OpenAPI document
     return dependency

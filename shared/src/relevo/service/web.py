@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relevo.events import Event
-from relevo.service import problems
+from relevo.service import openapi, problems
 from relevo.service.problems import Problem
 from relevo.stream import Transaction
 from relevo.stream.transaction import is_infrastructure
@@ -220,4 +220,5 @@ def create_app(title: str, description: str) -> FastAPI:
     app = FastAPI(title=title, description=description, docs_url=None, redoc_url=None, openapi_url=None)
     app.router.redirect_slashes = False
     problems.install(app)
+    openapi.describe(app)
     return app

@@ -211,6 +211,14 @@ def is_infrastructure(error: BaseException) -> bool:
     return isinstance(error, OSError | TimeoutError | PoolTimeout | NoPlaybook)
 
 
+def is_unkeepable(error: BaseException) -> bool:
+    """Whether `error` says that a value given is none the database can hold: a number too large, a NUL in a text."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state.startswith("22") or isinstance(getattr(error.orig, "__cause__", None), AsyncpgDataError)
+
+
 def kind_of(error: BaseException) -> str:
     """What may be logged of an error: its class, and PostgreSQL's code. Messages hold the values they complain of."""
     state = getattr(getattr(error, "orig", error), "sqlstate", None)
