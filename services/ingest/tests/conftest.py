@@ -141,6 +141,8 @@ SOURCES = [
     source("pages", "segment", "public"),
     source("shop", "form", "public", thanks="https://www.example.com/gracias"),
     source("slow", rate={"per_second": 0.01, "burst": 2}),
+    source("postmark", "postmark"),
+    {"name": "mailgun", "kind": "mailgun", "secrets": {"file": "mailgun"}},
 ]
 
 
@@ -157,5 +159,7 @@ def open_ingest() -> Callable[..., AbstractAsyncContextManager[Ingest]]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def at(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ingest]:
     """An ingest for every test that only posts and reads."""
-    async with ingest_at(kafka, tmp_path_factory.mktemp("ingest"), SOURCES) as it:
+    folder = tmp_path_factory.mktemp("ingest")
+    (folder / "mailgun").write_text("key-of-mailgun\n")
+    async with ingest_at(kafka, folder, SOURCES) as it:
         yield it

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from ingest.draft import Request, Unauthentic
-from ingest.keys import presented, verify
-from ingest.registry import SourcesError, load
+from ingest.keys import presented, verify, verify_webhook
+from ingest.registry import Secret, SourcesError, load
 from ingest.watch import Watched
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -28,6 +28,16 @@ def entry(name: str = "crm", key: str = "k", **more: Any) -> dict[str, Any]:
 
 def text(*entries: dict[str, Any]) -> str:
     return yaml.safe_dump({"sources": list(entries)})
+
+
+def hook(kind: str, **more: Any) -> dict[str, Any]:
+    return {"name": "hook", "kind": kind, "keys": [{"sha256": sha256(b"hook").hexdigest()}]} | more
+
+
+def reveal(secret: Secret) -> str:
+    if secret.env != "SET":
+        raise ValueError(f"{secret.env} is not set")
+    return "the secret"
 
 
 def test_while_a_key_is_rotated_both_are_in_force() -> None:
@@ -57,7 +67,7 @@ def test_a_single_name_is_a_list_of_one() -> None:
         ("sources: [", "line 1: no YAML"),
         (text(entry(colour="blue")), "crm: colour"),
         (text(entry(kind="fax")), "crm: kind"),
-        (text(entry(keys=[])), "crm: keys"),
+        (text(entry(keys=[])), "crm: Value error, keys: give it one at least"),
         (text(entry(keys=[{"sha256": "plain-key"}])), "crm: keys.0.sha256"),
         (text({"kind": "api"}), "source 1: name"),
         (text(entry("CRM")), "CRM: name"),
@@ -69,12 +79,23 @@ def test_a_single_name_is_a_list_of_one() -> None:
         (text(entry(fields={"e-mail": "x"})), "crm: Value error, fields: e-mail is no meaning"),
         (text(entry(thanks="javascript:alert(1)")), "crm: Value error, thanks"),
         (text(entry(rate={"per_second": 0, "burst": 1})), "crm: rate.per_second"),
+        (text(entry(secrets={"env": "SET"})), "crm: Value error, secrets, topics and url are for webhooks"),
+        (text(entry(url="https://a.example")), "crm: Value error, secrets, topics and url are for webhooks"),
+        (text(hook("postmark", keys=[])), "hook: Value error, nothing proves who sends"),
+        (text(hook("postmark", access="public")), "hook: Value error, access: a webhook is secret"),
+        (text(hook("postmark", secrets={"env": "SET"})), "hook: Value error, secrets: postmark has none to sign with"),
+        (text(hook("postmark", topics="arn:x")), "hook: Value error, topics are for amazon_ses"),
+        (text(hook("postmark", url="ingest.example")), "hook: Value error, url: write the whole address"),
+        (text(hook("mailgun")), "hook: Value error, secrets: say where the secret stands that mailgun signs"),
+        (text(hook("mailgun", secrets={"env": "UNSET"})), "hook: secrets.0: Value error, UNSET is not set"),
+        (text(hook("mailgun", secrets={"env": "SET", "file": "x"})), "hook: secrets.0: Value error, say where"),
+        (text(hook("mailgun", secrets={"value": "plain-key"})), "hook: secrets.0.value"),
         ("- a\n- b\n", "no list"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place_and_without_the_value(document: str, said: str) -> None:
     with pytest.raises(SourcesError) as refusal:
-        load(document)
+        load(document, reveal)
     assert said.replace("no list", "") in str(refusal.value)
     assert "plain-key" not in str(refusal.value)
 
@@ -108,6 +129,40 @@ def test_the_file_is_followed_and_the_last_good_version_kept(tmp_path: Path) -> 
     path.write_text(text(entry()))
     watched.look()
     assert (list(watched.now.by_name), watched.problems) == (["crm"], [])
+
+
+def test_a_webhook_s_address_follows_from_the_service_s_unless_it_is_given() -> None:
+    signed = {"secrets": [{"env": "SET"}, {"env": "SET"}]}
+    (own,) = load(text(hook("mailgun", **signed)), reveal, "https://in.example.com/")
+    (given,) = load(text(hook("mailgun", url="https://a.example/x", **signed)), reveal, "https://in.example.com")
+    assert (own.url, given.url) == ("https://in.example.com/v1/webhooks/hook", "https://a.example/x")
+    assert [secret.value for secret in own.secrets] == [b"the secret"] * 2
+    assert "the secret" not in repr(own) + own.model_dump_json()
+
+
+def test_a_webhook_s_key_opens_no_other_door() -> None:
+    sources = load(text(hook("postmark")))
+    assert sources.of_key("hook", NOW) is None
+    (source,) = sources
+    assert source.holds("hook", NOW)
+
+
+def test_secrets_are_looked_up_where_they_stand_and_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, key = tmp_path / "sources.yaml", tmp_path / "mailgun.key"
+    monkeypatch.setenv("SIGNING_KEY", "from the environment")
+    path.write_text(text(hook("mailgun", secrets=[{"file": "mailgun.key"}, {"env": "SIGNING_KEY"}])))
+    watched = Watched(path)
+    assert watched.problems == ["hook: secrets.0: Value error, mailgun.key is not there, empty, or not ours to read"]
+    key.write_text("one\n")
+    watched.look()
+    assert [secret.value for secret in watched.now.by_name["hook"].secrets] == [b"one", b"from the environment"]
+    key.write_text("another")
+    watched.look()
+    assert watched.now.by_name["hook"].secrets[0].value == b"another"
+    key.unlink()
+    watched.look()
+    assert len(watched.problems) == 1
+    assert watched.now.by_name["hook"].secrets[0].value == b"another"
 
 
 def test_a_secret_that_kubernetes_swaps_is_seen(tmp_path: Path) -> None:
@@ -181,3 +236,27 @@ def test_a_secret_key_in_an_address_is_refused() -> None:
     for carried in (request(query="key=k"), request("Bearer x"), request()):
         with pytest.raises(Unauthentic):
             verify(carried, secret, NOW)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "query", "holds"),
+    [
+        ("Basic YW55Ym9keTpob29r", "", True),  # anybody:hook
+        ("Basic aG9vazo=", "", True),  # hook:
+        ("Bearer hook", "", True),
+        (None, "key=hook", True),
+        ("Basic aG9vazp3cm9uZw==", "", False),  # hook:wrong
+        ("Basic YW55Ym9keTp3cm9uZw==", "key=hook", False),
+        ("Basic !!", "", False),
+        ("Bearer wrong", "", False),
+        (None, "key=wrong", False),
+        (None, "", False),
+    ],
+)
+def test_ways_a_webhook_presents_its_key(authorization: str | None, query: str, holds: bool) -> None:
+    (source,) = load(text(hook("postmark")))
+    if holds:
+        verify_webhook(request(authorization, query), source, NOW)
+    else:
+        with pytest.raises(Unauthentic):
+            verify_webhook(request(authorization, query), source, NOW)

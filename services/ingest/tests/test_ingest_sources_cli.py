@@ -3,12 +3,15 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
 
+from ingest import registry
 from ingest.registry import load
-from relevo.cli.sources import sources
+from ingest.watch import Watched
+from relevo.cli.sources import ALWAYS_SIGN, NEVER_SIGN, Kind, sources
 
 
 def run(file: Path, *arguments: str, code: int = 0) -> str:
@@ -65,9 +68,31 @@ def test_listed_and_removed(file: Path) -> None:
     assert "crm" in file.with_name("sources.yaml~").read_text()
 
 
+def test_a_webhook_has_a_key_or_refers_to_what_its_tool_signs_with(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILGUN_KEY", "what mailgun signs with")
+    key = key_of(file, "add", "postmark", "--kind", "postmark")
+    run(file, "add", "mailgun", "--kind", "mailgun", "--secret-env", "MAILGUN_KEY")
+    watched = Watched(file)
+    assert watched.problems == []
+    postmark, mailgun = watched.now
+    assert postmark.holds(key, datetime.now(UTC))
+    assert ([s.value for s in mailgun.secrets], mailgun.keys) == ([b"what mailgun signs with"], ())
+    listed = json.loads(run(file, "list", "--json"))["sources"]
+    assert [(entry["keys"], entry["secrets"]) for entry in listed] == [(1, 0), (0, 1)]
+    assert "rotated in the tool" in run(file, "rotate", "mailgun", code=1)
+
+
+def test_the_command_and_ingest_know_the_same_tools() -> None:
+    assert get_args(Kind) == get_args(registry.Kind)
+    assert (set(ALWAYS_SIGN), set(NEVER_SIGN)) == (registry.ALWAYS_SIGN, registry.NEVER_SIGN)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("add", "x", "--secret-env", "X"), "are for webhooks"),
+        (("add", "x", "--kind", "mailgun"), "--secret-env"),
+        (("add", "x", "--kind", "postmark", "--secret-env", "X"), "by its key"),
         (("add", "CRM"), "lower-case"),
         (("add", "crm"), "rotate"),
         (("add", "x", "--origin", "https://a.example"), "public sources"),

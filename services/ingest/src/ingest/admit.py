@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ingest import keys
-from ingest.draft import Request, Unauthentic
+from ingest.draft import Request, Unauthentic, Unusable
 from ingest.registry import Source, Sources
 from ingest.sources import Tool
 from relevo.service import Problem
@@ -30,13 +30,25 @@ def by_name(sources: Sources, name: str, tool: Tool, request: Request, now: date
     """The source called `name`, if the request proves to come from it. Raises Problem 401 or 403."""
     source = sources.by_name.get(name)
     try:
-        if source is None:
+        if source is None or source.is_webhook:
             raise Unauthentic
         tool.verify(request, source, now)
     except Unauthentic:
         raise _unauthentic() from None
     _from_its_pages(request, source)
     return source
+
+
+def prove(tool: Tool, request: Request, source: Source, now: datetime) -> None:
+    """Raises Unauthentic unless a webhook proves to come from `source` by everything its entry holds: a key, a
+    signature, or both. Raises Wanted where the signature cannot be checked yet."""
+    if source.keys:
+        keys.verify_webhook(request, source, now)
+    if source.signed:
+        try:
+            tool.verify(request, source, now)
+        except Unusable:  # it cannot be read, so nothing in it proves anything
+            raise Unauthentic from None
 
 
 def _unauthentic() -> Problem:

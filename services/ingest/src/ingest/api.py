@@ -14,7 +14,8 @@ from ingest.normalise import recorded
 from ingest.registry import Source
 from ingest.safe import record
 from ingest.sources import KINDS, Tool
-from ingest.take import BATCH_LIMIT
+from ingest.take import BATCH_LIMIT, FORMS
+from ingest.webhooks import WEBHOOKS, given
 from ingest.wire import gunzip, traceparent
 from relevo.service import Actor, Problem, Text, body, needs, respond
 
@@ -46,7 +47,7 @@ class Replay(BaseModel):
 def router(desk: Desk) -> APIRouter:
     api = APIRouter(tags=["ingest"])
 
-    @api.get("/v1/sources", summary="The sources in force, without their keys; what is wrong with a newer file")
+    @api.get("/v1/sources", summary="The sources in force, without keys and secrets; what is wrong with a newer file")
     async def list_sources(actor: Reader) -> Response:
         return respond({"items": [_shown(source) for source in desk.sources.now], "problems": desk.sources.problems})
 
@@ -70,7 +71,9 @@ def router(desk: Desk) -> APIRouter:
         request = Request(told.method, told.path, gunzip(raw, BATCH_LIMIT) or raw, headers=headers)
         trace = traceparent(Request("POST", "", b"", headers=dict(http.scope["headers"])))
         try:
-            drafts = [_draft(outcome) for outcome in _tool(told.path, source).normalise(request, source, received_at)]
+            normalise = _tool(told.path, source).normalise
+            request, outcomes = await given(desk, normalise, request, source, received_at)
+            drafts = [_draft(outcome) for outcome in outcomes]
             ids = [told.touchpoint_id if n == 0 else uuid5(told.touchpoint_id, str(n)) for n in range(len(drafts))]
             records = [
                 record(recorded(draft, source, desk.secret, received_at, trace, known_as=known_as))
@@ -89,8 +92,10 @@ def _tool(path: str, source: Source) -> Tool:
     """How a request that came in at `path` is read."""
     if path == "/v1/touchpoints":
         return KINDS["api"]
-    if path.startswith("/v1/forms/"):
+    if path.startswith(FORMS):
         return KINDS["form"]
+    if path.startswith(WEBHOOKS):
+        return KINDS[source.kind]
     return KINDS["segment"]
 
 
@@ -101,5 +106,6 @@ def _draft(outcome: Draft | Refused) -> Draft:
 
 
 def _shown(source: Source) -> dict[str, object]:
-    shown = source.model_dump(mode="json", exclude={"keys"}, exclude_none=True)
-    return shown | {"keys": [{"sha256_begins": key.sha256[:8], "until": key.until} for key in source.keys]}
+    shown = source.model_dump(mode="json", exclude={"keys", "secrets"}, exclude_none=True)
+    keys = [{"sha256_begins": key.sha256[:8], "until": key.until} for key in source.keys]
+    return shown | {"keys": keys, "secrets": len(source.secrets)}

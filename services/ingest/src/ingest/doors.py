@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ingest import take
+from ingest import take, webhooks
 from ingest.desk import Desk
-from ingest.draft import Request
+from ingest.draft import Headers, Reply, Request
 from ingest.sources import segment
 from ingest.take import FORMS
-from ingest.wire import Gone, Headers, Reply, arrive, problem_reply, send_reply, traceparent
+from ingest.webhooks import WEBHOOKS
+from ingest.wire import Gone, arrive, problem_reply, send_reply, traceparent
 from relevo.service import Problem
 from relevo.stream.telemetry import recording, span
 
@@ -24,6 +25,13 @@ _PREFLIGHT = (
     (b"access-control-allow-methods", b"POST"),
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding, idempotency-key, traceparent"),
     (b"access-control-max-age", b"7200"),
+)
+
+
+# Doors with the source's name in their address.
+_NAMED: tuple[tuple[str, tuple[Work, int]], ...] = (
+    (FORMS, (take.forms, take.SINGLE_LIMIT)),
+    (WEBHOOKS, (webhooks.webhook, webhooks.LIMIT)),
 )
 
 
@@ -40,7 +48,7 @@ class Doors:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        found = self._works.get(path) or ((take.forms, take.SINGLE_LIMIT) if path.startswith(FORMS) else None)
+        found = self._works.get(path) or next((work for begins, work in _NAMED if path.startswith(begins)), None)
         if found is None:
             await self._app(scope, receive, send)
             return
@@ -49,7 +57,7 @@ class Doors:
         try:
             if scope["method"] == "OPTIONS":
                 reply = Reply(204, headers=_PREFLIGHT)
-            elif scope["method"] != "POST":
+            elif scope["method"] != "POST" and not (path.startswith(WEBHOOKS) and scope["method"] in ("GET", "HEAD")):
                 raise Problem(405, "Method not allowed", headers={"Allow": "POST, OPTIONS"})
             else:
                 request = await arrive(scope, headers, receive, limit)
@@ -73,7 +81,8 @@ class Doors:
 
 async def _traced(work: Work, desk: Desk, request: Request) -> Reply:
     """Within a span, which whatever the request causes has for its parent."""
-    name = f"{request.method} {FORMS if request.path.startswith(FORMS) else request.path}"
+    path = next((begins for begins, _ in _NAMED if request.path.startswith(begins)), request.path)
+    name = f"{request.method} {path}"
     with span(name, traceparent(request), SpanKind.SERVER) as current:
         assert current is not None
         headers = {**request.headers, b"traceparent": current.encode()}

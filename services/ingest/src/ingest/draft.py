@@ -1,4 +1,4 @@
-"""What passes between doors, sources and normaliser: a request, a draft of a touchpoint, a refusal. PURE."""
+"""What passes between doors, sources and normaliser: request, reply, a draft of a touchpoint, a refusal. PURE."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +10,15 @@ from relevo.events.touchpoints import Consent
 from relevo.events.vocabulary import TouchpointType
 
 NOTHING: Mapping[str, str] = {}
+Headers = tuple[tuple[bytes, bytes], ...]
+JSON: Headers = ((b"content-type", b"application/json"),)
+
+
+class Fetched(NamedTuple):
+    """What lay at an address that a source asked for (`Wanted`)."""
+
+    status: int
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +30,18 @@ class Request:
     body: bytes
     query: bytes = b""
     headers: Mapping[bytes, bytes] = field(default_factory=dict)  # lower-case names
+    fetched: Mapping[str, Fetched] = field(default_factory=dict)  # by URL, as far as it was wanted
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes = b""
+    headers: Headers = JSON
 
 
 class Draft(NamedTuple):
@@ -66,6 +83,23 @@ class Unusable(ValueError):
 
 class Unauthentic(Exception):
     """The request does not show that it comes from the source: key or signature missing, wrong or expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """Something to fetch. `stays`: it never changes, so that one answer serves all requests."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stays: bool = False
+
+
+class Wanted(Exception):
+    """A source cannot go on without what lies elsewhere: it is called again with it in `request.fetched`."""
+
+    def __init__(self, *gets: Get) -> None:
+        super().__init__()
+        self.gets = gets
 
 
 @dataclass(frozen=True, slots=True)

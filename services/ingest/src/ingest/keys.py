@@ -42,3 +42,21 @@ def verify(request: Request, source: Source, now: datetime) -> None:
 def in_address(request: Request) -> bool:
     """Whether the key presented stands in the URL."""
     return b"authorization" not in request.headers
+
+
+def verify_webhook(request: Request, source: Source, now: datetime) -> None:
+    """Raises Unauthentic unless a webhook carries a key of `source`: as the password of `Basic` (with any user name),
+    as its user name, as `Bearer`, or as `?key=`, because an address is all that many tools can be given."""
+    key = _password(request) or presented(request)
+    if key is None or not source.holds(key, now):
+        raise Unauthentic
+
+
+def _password(request: Request) -> str | None:
+    scheme, _, value = (request.header(b"authorization") or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2] or None
+    except (binascii.Error, ValueError):
+        return None

@@ -10,12 +10,15 @@ _ROBOT = re.compile(
     r"safelinks|urldefense|trendmicro|symantec",
     re.IGNORECASE,
 )
+_APPLE_PRIVACY = "Mozilla/5.0"  # and nothing more, which no browser says
 # Cubot is a maker of telephones, whose browsers name it.
 _PERSON = re.compile(r"\bcubot\b", re.IGNORECASE)
 
 
 def robot(agent: str) -> str | None:
     """Why this user agent is a machine's, for people to read; None where it may be a person's."""
+    if agent.strip() == _APPLE_PRIVACY:
+        return "its user agent is that of Apple's mail privacy proxy, which opens every message"
     if _ROBOT.search(agent) is None or _PERSON.search(agent) is not None:
         return None
     return "its user agent names a crawler, scanner or headless browser"

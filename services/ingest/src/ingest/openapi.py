@@ -43,7 +43,7 @@ _REFUSALS = {
     "400": "No JSON, too deep, not readable",
     "401": "Key missing, wrong or expired",
     "403": "A page that may not send; a public source that may not send this",
-    "413": "Too large: 256 KiB, 500 KiB for batches",
+    "413": "Too large: 256 KiB, 500 KiB for batches, 2 MiB for webhooks",
     "415": "Content type, encoding or character set unknown",
     "422": "Not valid; `field` says where",
     "429": "Faster than the source may send; see Retry-After",
@@ -118,6 +118,16 @@ def _paths() -> dict[str, Any]:
                 [name, key],
             )
         },
+        "/v1/webhooks/{source}": {
+            "get": _asked(name),
+            "head": _asked(name),
+            "post": _operation(
+                "A tool's webhook, read as the source's kind says; what is unusable is kept as a failed touchpoint",
+                {"application/json": {"schema": {}}, "application/x-www-form-urlencoded": {"schema": _FIELDS}},
+                {"200": {"description": "Durable, or the answer to the tool's handshake"}},
+                [name],
+            ),
+        },
         **{
             f"/v1/{call}": {
                 "post": _operation(
@@ -129,6 +139,19 @@ def _paths() -> dict[str, Any]:
                 )
             }
             for call in ("batch", *CALLS)
+        },
+    }
+
+
+def _asked(name: dict[str, Any]) -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": _PROBLEM}}
+    return {
+        "tags": ["ingest"],
+        "summary": "A tool asks whether this address is there, or makes its handshake",
+        "parameters": [name],
+        "responses": {
+            "200": {"description": "It is"},
+            "401": {"description": "No such webhook", "content": problem},
         },
     }
 

@@ -1,16 +1,34 @@
 """sources.yaml: who may send touchpoints, with which key, and how they are read. PURE: text in, sources out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
-Kind = Literal["api", "form", "segment"]
+# Tools that call `/v1/webhooks/{source}`.
+Webhook = Literal["mailgun", "postmark"]
+Kind = Literal["api", "form", "segment", Webhook]
+_WEBHOOKS: frozenset[str] = frozenset(get_args(Webhook))
+# By their own documentation: which sign every request; which have no signing rule at all; which sign for one of their
+# topics, with a public certificate; the others sign if asked to. And which sign the address they call with the body.
+ALWAYS_SIGN = frozenset({"mailgun"})
+NEVER_SIGN = frozenset({"postmark"})
+_SIGN_BY_TOPIC = frozenset({"amazon_ses"})
+_SIGN_THEIR_ADDRESS = frozenset({"hubspot", "mandrill"})
 
 FORM_MEANINGS = (
     "email", "phone", "name", "first_name", "last_name", "company", "website", "message", "consent",
@@ -39,16 +57,48 @@ class Rate(_Strict):
     burst: int = Field(ge=1, description="Touchpoints taken at once after a quiet time.")
 
 
+class Secret(_Strict):
+    """A secret the tool shares with us, by where it stands; it never stands in this file."""
+
+    env: str | None = Field(default=None, min_length=1, description="A variable of ingest's environment.")
+    file: str | None = Field(default=None, min_length=1, description="A file; beside sources.yaml if not absolute.")
+    _value: str = PrivateAttr("")
+
+    @model_validator(mode="after")
+    def _found(self, info: ValidationInfo) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("say where it stands: either env or file")
+        self._value = _context(info)["reveal"](self)
+        return self
+
+    @property
+    def value(self) -> bytes:
+        return self._value.encode()
+
+
+def _context(info: ValidationInfo) -> dict[str, Any]:
+    """What `load` looks secrets up with, and where the world reaches the service."""
+    assert isinstance(info.context, dict)
+    return info.context
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class Source(_Strict):
-    """One sender: a site's forms, a back end, an SDK."""
+    """One sender: a site's forms, a back end, an SDK, a tool's webhook."""
 
     name: Name
     kind: Kind
-    access: Literal["public", "secret"] = Field(description="public: the key stands in a page, for everybody to read.")
-    keys: tuple[Key, ...] = Field(min_length=1)
+    access: Literal["public", "secret"] = Field(
+        default="secret", description="public: the key stands in a page, for everybody to read."
+    )
+    keys: tuple[Key, ...] = ()
+    secrets: tuple[Secret, ...] = Field(
+        default=(), description="What a webhook's tool signs with, or its public key; two while one is rotated."
+    )
+    topics: tuple[str, ...] = Field(default=(), description="amazon_ses: the SNS topics (ARN) that may send.")
+    url: str | None = Field(default=None, description="The webhook's address exactly as its tool has it.")
     origins: tuple[str, ...] = Field(default=(), description="Pages that may send (public); https://www.example.com")
     rate: Rate | None = None
     id_namespace: Name = Field(default="company", description="Whose user ids these are; the company's own.")
@@ -61,14 +111,20 @@ class Source(_Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_name_is_a_list(cls, data: object) -> object:
-        """`email: correo` and `honeypot: web` are short for lists of one."""
+    def _short_forms(cls, data: object, info: ValidationInfo) -> object:
+        """`email: correo`, `honeypot: web`, `secrets: {env: X}` are short for lists of one; a webhook's address follows
+        from the service's own."""
         if not isinstance(data, dict):
             return data
         data = dict(data)
-        for name in ("honeypot", "origins"):
-            if isinstance(data.get(name), str):
+        for name in ("honeypot", "origins", "secrets", "topics"):
+            if isinstance(data.get(name), str | dict):
                 data[name] = [data[name]]
+        kind = str(data.get("kind"))
+        if kind == "hubspot":
+            data.setdefault("id_namespace", "hubspot")  # its events know contacts by HubSpot's ids
+        if kind in _WEBHOOKS and (base := _context(info)["public_url"]):
+            data.setdefault("url", f"{base.rstrip('/')}/v1/webhooks/{data.get('name')}")
         if isinstance(data.get("fields"), dict):
             data["fields"] = {k: [v] if isinstance(v, str) else v for k, v in data["fields"].items()}
         return data
@@ -90,6 +146,21 @@ class Source(_Strict):
             raise ValueError("origins are for public sources: a secret key has no place in a page")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_told_from_others(self) -> Self:
+        if (because := _unproven_webhook(self) if self.is_webhook else _unproven(self)) is not None:
+            raise ValueError(because)
+        return self
+
+    @property
+    def is_webhook(self) -> bool:
+        return self.kind in _WEBHOOKS
+
+    @property
+    def signed(self) -> bool:
+        """Whether its requests must bear a signature, beside a key where it has some."""
+        return bool(self.secrets or self.topics)
+
     def holds(self, key: str, now: datetime) -> bool:
         """Whether `key` is one of this source's keys now. Hashes are compared, so time tells nothing of a key."""
         digest = sha256(key.encode()).hexdigest()
@@ -97,6 +168,35 @@ class Source(_Strict):
 
     def allows_origin(self, origin: str) -> bool:
         return "*" in self.origins or origin in self.origins
+
+
+def _unproven(source: Source) -> str | None:
+    if not source.keys:
+        return "keys: give it one at least"
+    if source.secrets or source.topics or source.url:
+        return f"secrets, topics and url are for webhooks; {source.kind} has keys"
+    return None
+
+
+def _unproven_webhook(source: Source) -> str | None:
+    """Why nobody could tell its tool from somebody else, or what would only seem to help."""
+    kind: str = source.kind
+    ways = "keys" if kind in NEVER_SIGN else "keys or topics" if kind in _SIGN_BY_TOPIC else "keys or secrets"
+    if source.access == "public":
+        return "access: a webhook is secret, its address is for the tool alone"
+    if source.url is not None and urlsplit(source.url).scheme not in ("http", "https"):
+        return "url: write the whole address, as in https://ingest.example.com/v1/webhooks/name"
+    if source.secrets and kind in NEVER_SIGN | _SIGN_BY_TOPIC:
+        return f"secrets: {kind} has none to sign with; give it {ways}"
+    if source.topics and kind not in _SIGN_BY_TOPIC:
+        return f"topics are for {', '.join(_SIGN_BY_TOPIC)}"
+    if not source.secrets and kind in ALWAYS_SIGN:
+        return f"secrets: say where the secret stands that {kind} signs every request with"
+    if not (source.keys or source.signed):
+        return f"nothing proves who sends: give it {ways}"
+    if source.url is None and kind in _SIGN_THEIR_ADDRESS:
+        return f"url: {kind} signs the address it calls: write it here, or set RELEVO_PUBLIC_URL"
+    return None
 
 
 class _File(_Strict):
@@ -128,8 +228,14 @@ class SourcesError(ValueError):
         self.problems = problems
 
 
-def load(text: str) -> Sources:
-    """The sources of a file's text. Raises SourcesError with everything that is wrong."""
+def _nowhere(secret: Secret) -> str:
+    raise ValueError("there are no secrets here")
+
+
+def load(text: str, reveal: Callable[[Secret], str] = _nowhere, public_url: str | None = None) -> Sources:
+    """The sources of a file's text; `reveal` looks secrets up, and raises ValueError, which is told, where one is
+    missing. Raises SourcesError with everything that is wrong."""
+    context: dict[str, Any] = {"reveal": reveal, "public_url": public_url}
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -137,7 +243,7 @@ def load(text: str) -> Sources:
         where = f"line {mark.line + 1}: " if mark is not None else ""
         raise SourcesError([f"{where}no YAML: {getattr(error, 'problem', None) or 'unreadable'}"]) from None
     try:
-        sources = _File.model_validate(document or {}).sources
+        sources = _File.model_validate(document or {}, context=context).sources
     except ValidationError as error:
         raise SourcesError([_said(document, e["loc"], e["msg"]) for e in error.errors(include_input=False)]) from None
     problems: list[str] = []
@@ -153,6 +259,8 @@ def load(text: str) -> Sources:
             by_hash[key.sha256] = source, key
     if problems:
         raise SourcesError(problems)
+    # A webhook's key may stand in an address, and so in many a log: it opens its own webhook and nothing else.
+    by_hash = {digest: found for digest, found in by_hash.items() if not found[0].is_webhook}
     return Sources(by_name, by_hash, frozenset(origin for source in sources for origin in source.origins))
 
 

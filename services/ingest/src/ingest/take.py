@@ -7,13 +7,13 @@ from typing import Any
 from ingest import pages
 from ingest.admit import by_key, by_name
 from ingest.desk import TOUCHPOINTS, Desk
-from ingest.draft import Draft, Outcome, Refused, Request, Unusable
+from ingest.draft import Draft, Outcome, Refused, Reply, Request, Unusable
 from ingest.json_body import raw
 from ingest.normalise import failed, recorded, refused
 from ingest.registry import Source
 from ingest.safe import kept, record
 from ingest.sources import KINDS, api, form, segment
-from ingest.wire import Reply, json_reply, problem_reply, too_large, traceparent
+from ingest.wire import json_reply, problem_reply, too_large, traceparent
 from relevo.service import Problem
 from relevo.stream.kafka import Outgoing
 
@@ -58,7 +58,12 @@ async def segment_calls(desk: Desk, request: Request) -> Reply:
     """The Segment HTTP API: exactly 200 once everything is durable; what is unusable as failed touchpoints."""
     now = desk.now()
     source = by_key(desk.sources.now, request, now, segment.write_key)
-    outcomes = _read(segment.normalise, desk, request, source, now)
+    await keep_all(desk, _read(segment.normalise, desk, request, source, now), request, source, now)
+    return json_reply({"success": True})
+
+
+async def keep_all(desk: Desk, outcomes: Sequence[Outcome], request: Request, source: Source, now: datetime) -> None:
+    """Every outcome made durable, what is unusable as a failed touchpoint, for senders that cannot mend it."""
     trace = traceparent(request)
     records: list[Outgoing] = []
     quarantined = 0
@@ -73,7 +78,6 @@ async def segment_calls(desk: Desk, request: Request) -> Reply:
         await desk.keep(records)
         TOUCHPOINTS.labels(source.name, "accepted").inc(len(records) - quarantined)
         TOUCHPOINTS.labels(source.name, "failed").inc(quarantined)
-    return json_reply({"success": True})
 
 
 async def forms(desk: Desk, request: Request) -> Reply:

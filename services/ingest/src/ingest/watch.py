@@ -1,13 +1,14 @@
 """sources.yaml while ingest runs: read again when it changes, the last good one kept; and how fast each may send."""
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from prometheus_client import Gauge
 
-from ingest.registry import Rate, Source, Sources, SourcesError, load
+from ingest.registry import Rate, Secret, Source, Sources, SourcesError, load
 
 log = logging.getLogger(__name__)
 
@@ -15,12 +16,16 @@ UNREADABLE = Gauge("relevo_ingest_sources_unreadable", "1 while sources.yaml has
 _PUBLIC_RATE = Rate(per_second=50, burst=500)  # of a public source that names none: its key is anybody's
 
 
-class Watched:
-    """The sources of one file."""
+Stamp = tuple[int, int, int] | None
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp: tuple[int, int, int] | None = None
+
+class Watched:
+    """The sources of one file, and the secrets it refers to."""
+
+    def __init__(self, path: Path, public_url: str | None = None) -> None:
+        self._path, self._public_url = path, public_url
+        self._stamp: Stamp = None
+        self._secrets: dict[Path, Stamp] = {}  # files the last reading looked into
         self._buckets: dict[str, _Bucket] = {}
         self.now = Sources()
         self.problems: list[str] = [f"{path} has not been read"]
@@ -28,14 +33,15 @@ class Watched:
         self.look()
 
     def look(self) -> None:
-        """Read the file again if it has changed. A bad one changes nothing, is logged, and shown by GET /v1/sources."""
+        """Read the file again if it, or a secret, has changed. A bad one changes nothing, is logged, and shown by
+        GET /v1/sources."""
         try:
-            stat = self._path.stat()  # through symbolic links: Kubernetes swaps one to publish a Secret
-            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            if stamp == self._stamp:
+            stamp = _stamp(self._path)
+            if stamp == self._stamp and all(_stamp_or_none(file) == seen for file, seen in self._secrets.items()):
                 return
-            self._stamp = stamp
-            self.now, self.problems, self.loaded = load(self._path.read_text()), [], True
+            self._stamp, self._secrets = stamp, {}
+            self.now = load(self._path.read_text(), self._reveal, self._public_url)
+            self.problems, self.loaded = [], True
             self._buckets = {}
             log.info("sources read", extra={"sources": len(self.now.by_name)})
         except OSError as error:
@@ -57,10 +63,39 @@ class Watched:
             bucket = self._buckets[source.name] = _Bucket(rate, rate.burst, monotonic())
         return bucket.take(touchpoints)
 
+    def _reveal(self, secret: Secret) -> str:
+        """What a reference in the file stands for. Raises ValueError, for `load` to tell."""
+        if secret.file is None:
+            value = os.environ.get(secret.env or "", "")
+            missing = f"the variable {secret.env} is not set"
+        else:
+            path = self._path.parent / secret.file
+            self._secrets[path] = _stamp_or_none(path)
+            missing = f"{secret.file} is not there, empty, or not ours to read"
+            try:
+                value = path.read_text()
+            except (OSError, UnicodeDecodeError):
+                value = ""
+        if not (value := value.strip()):
+            raise ValueError(missing)
+        return value
+
     def _bad(self, problems: list[str]) -> None:
         if problems != self.problems:
             log.error("sources.yaml not taken, the last good version stays", extra={"problems": problems})
         self.problems = problems
+
+
+def _stamp(path: Path) -> Stamp:
+    stat = path.stat()  # through symbolic links: Kubernetes swaps one to publish a Secret
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _stamp_or_none(path: Path) -> Stamp:
+    try:
+        return _stamp(path)
+    except OSError:
+        return None
 
 
 @dataclass

@@ -2,27 +2,17 @@
 
 import re
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from ingest.draft import Request
+from ingest.draft import Headers, Reply, Request
 from relevo.service import Problem
 from relevo.stream.telemetry import new_trace
 
-Headers = tuple[tuple[bytes, bytes], ...]
-_JSON: Headers = ((b"content-type", b"application/json"),)
 _GZIP = b"\x1f\x8b\x08"
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    body: bytes = b""
-    headers: Headers = _JSON
 
 
 class Gone(Exception):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 import yaml
@@ -25,6 +25,11 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SPAN = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
+Webhook = Literal["mailgun", "postmark"]
+Kind = Literal["api", "form", "segment", Webhook]
+ALWAYS_SIGN = ("mailgun",)
+NEVER_SIGN = ("postmark",)
+_OR_TOPIC = {"amazon_ses": " or its --topic"}
 File = Annotated[Path, typer.Option("--file", envvar="RELEVO_SOURCES", help="The file ingest reads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Named = Annotated[str, typer.Argument(metavar="NAME")]
@@ -34,14 +39,20 @@ _DEFAULT = Path("sources.yaml")
 @sources.command()
 def add(
     name: Named,
-    kind: Annotated[Literal["api", "form", "segment"], typer.Option(help="What sends.")] = "api",
+    kind: Annotated[Kind, typer.Option(help="What sends.")] = "api",
     access: Annotated[Literal["public", "secret"], typer.Option(help="public: the key stands in a page.")] = "secret",
     origin: Annotated[list[str] | None, typer.Option(help="A page's origin that may send; again for more.")] = None,
     country: Annotated[str | None, typer.Option(help="Of phone numbers without a country code, as in ES.")] = None,
+    secret_env: Annotated[
+        list[str] | None, typer.Option(help="Of a webhook: the variable that holds what its tool signs with.")
+    ] = None,
+    secret_file: Annotated[list[str] | None, typer.Option(help="The same, in a file.")] = None,
+    topic: Annotated[list[str] | None, typer.Option(help="Of amazon_ses: the SNS topic that may send.")] = None,
+    url: Annotated[str | None, typer.Option(help="Of a webhook: its address exactly as its tool has it.")] = None,
     file: File = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """A new source and its key, which is shown now and never again."""
+    """A new source and its key, which is shown now and never again. A webhook that its tool signs needs none."""
     if _NAME.fullmatch(name) is None:
         raise _refusal("a name has lower-case letters, digits, - and _, 63 at most, and begins with a letter or digit")
     if origin and access == "secret":
@@ -49,11 +60,21 @@ def add(
     entries = _read(file)
     if any(entry.get("name") == name for entry in entries):
         raise _refusal(f"{name} is there already; `relevo sources rotate {name}` gives it a new key")
-    key = secrets.token_urlsafe(24)
-    entry: dict[str, Any] = {"name": name, "kind": kind, "access": access, "keys": [{"sha256": _hash(key)}]}
-    entry |= {field: told for field, told in (("origins", origin), ("country", country)) if told}
+    signs = [{"env": each} for each in secret_env or ()] + [{"file": each} for each in secret_file or ()]
+    if kind not in get_args(Webhook) and (signs or topic or url):
+        raise _refusal("secrets, topics and urls are for webhooks")
+    if kind in ALWAYS_SIGN and not signs:
+        raise _refusal(f"{kind} signs every request: say where its secret stands, with --secret-env or --secret-file")
+    if kind in (*NEVER_SIGN, "amazon_ses") and signs:
+        raise _refusal(f"{kind} has no secret to sign with; it is known by its key" + _OR_TOPIC.get(kind, ""))
+    key = None if signs or topic else secrets.token_urlsafe(24)
+    entry: dict[str, Any] = {"name": name, "kind": kind, "access": access}
+    given = {"origins": origin, "country": country, "secrets": signs, "topics": topic, "url": url}
+    entry |= {field: told for field, told in given.items() if told}
+    entry |= {"keys": [{"sha256": _hash(key)}]} if key else {}
     _write(file, [*entries, entry])
-    _tell(as_json, name, key, f"{name} may send now")
+    place = f", to /v1/webhooks/{name}" if kind in get_args(Webhook) else ""
+    _tell(as_json, name, key, f"{name} may send now{place}")
 
 
 @sources.command()
@@ -71,6 +92,8 @@ def rotate(
     key = secrets.token_urlsafe(24)
 
     def renewed(entry: dict[str, Any]) -> dict[str, Any]:
+        if not entry.get("keys"):
+            raise _refusal(f"{name} has no key: what its tool signs with is rotated in the tool and where it stands")
         old = [known for known in entry.get("keys", []) if "until" not in known or known["until"] > now]
         return entry | {"keys": [{"sha256": _hash(key)}, *({"until": until} | known for known in old)]}
 
@@ -83,12 +106,13 @@ def list_(file: File = _DEFAULT, as_json: AsJson = False) -> None:
     """All sources, without their keys."""
     entries = _read(file)
     if as_json:
-        shown = [{k: v for k, v in entry.items() if k != "keys"} | {"keys": len(entry["keys"])} for entry in entries]
+        shown = [{**entry, **{k: len(entry.get(k, [])) for k in ("keys", "secrets")}} for entry in entries]
         typer.echo(json.dumps({"sources": shown}, ensure_ascii=False, indent=2))
         return
-    table = Table("name", "kind", "access", "keys", "origins")
+    table = Table("name", "kind", "access", "keys", "secrets", "origins")
     for entry in entries:
-        row = (entry.get("name"), entry.get("kind"), entry.get("access"), len(entry.get("keys", [])))
+        counts = [len(entry.get(what, [])) for what in ("keys", "secrets")]
+        row = (entry.get("name"), entry.get("kind"), entry.get("access", "secret"), *counts)
         table.add_row(*map(str, row), " ".join(entry.get("origins", [])))
     Console().print(table)
 
@@ -135,11 +159,11 @@ def _write(file: Path, entries: list[dict[str, Any]]) -> None:
     new.replace(file)
 
 
-def _tell(as_json: bool, name: str, key: str, said: str) -> None:
+def _tell(as_json: bool, name: str, key: str | None, said: str) -> None:
     if as_json:
         typer.echo(json.dumps({"name": name, "key": key}))
     else:
-        typer.echo(f"{said}\nits key, shown only this once: {key}")
+        typer.echo(said + (f"\nits key, shown only this once: {key}" if key else ""))
 
 
 def _hash(key: str) -> str:

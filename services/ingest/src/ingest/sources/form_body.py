@@ -21,23 +21,31 @@ def fields(request: Request) -> dict[str, str]:
 
     Raises Unusable where the body is not what its type says, 415-like where the type is none that forms have.
     """
+    kind, _ = parse_options_header(request.header(b"content-type") or "")
+    if kind != b"multipart/form-data" and (_is_json(kind) or request.body[:1] == b"{"):
+        return _json(request.body)
+    return _joined(pairs(request))
+
+
+def pairs(request: Request) -> list[tuple[str, str]]:
+    """Names and values of a urlencoded or multipart form as they came. Raises Unusable as `fields` does."""
     kind, options = parse_options_header(request.header(b"content-type") or "")
     charset = _CHARSETS.get(options.get(b"charset", b"utf-8").decode("latin-1").strip().lower())
     if charset is None:
         raise Unusable("Send the form in UTF-8.", "charset", status=415, title="Charset unknown")
     if kind == b"multipart/form-data":
-        pairs: Iterable[tuple[str, str]] = _multipart(request.body, options.get(b"boundary", b""), charset)
-    elif kind == b"application/json" or kind.endswith(b"+json") or request.body[:1] == b"{":
-        return _json(request.body)
-    elif kind in (b"application/x-www-form-urlencoded", b"text/plain", b""):
-        pairs = _urlencoded(request.body, charset)
-    else:
-        raise Unusable(
-            "Send application/x-www-form-urlencoded, multipart/form-data or application/json.",
-            status=415,
-            title="Content type unknown",
-        )
-    return _joined(pairs)
+        return _multipart(request.body, options.get(b"boundary", b""), charset)
+    if kind in (b"application/x-www-form-urlencoded", b"text/plain", b""):
+        return _urlencoded(request.body, charset)
+    raise Unusable(
+        "Send application/x-www-form-urlencoded, multipart/form-data or application/json.",
+        status=415,
+        title="Content type unknown",
+    )
+
+
+def _is_json(kind: bytes) -> bool:
+    return kind == b"application/json" or kind.endswith(b"+json")
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
