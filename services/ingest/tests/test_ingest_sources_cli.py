@@ -72,13 +72,15 @@ def test_a_webhook_has_a_key_or_refers_to_what_its_tool_signs_with(file: Path, m
     monkeypatch.setenv("MAILGUN_KEY", "what mailgun signs with")
     key = key_of(file, "add", "postmark", "--kind", "postmark")
     run(file, "add", "mailgun", "--kind", "mailgun", "--secret-env", "MAILGUN_KEY")
+    run(file, "add", "ses", "--kind", "amazon_ses", "--topic", "arn:aws:sns:eu-west-1:123456789012:ses")
     watched = Watched(file)
     assert watched.problems == []
-    postmark, mailgun = watched.now
+    postmark, mailgun, ses = watched.now
+    assert (ses.topics, ses.keys) == (("arn:aws:sns:eu-west-1:123456789012:ses",), ())
     assert postmark.holds(key, datetime.now(UTC))
     assert ([s.value for s in mailgun.secrets], mailgun.keys) == ([b"what mailgun signs with"], ())
     listed = json.loads(run(file, "list", "--json"))["sources"]
-    assert [(entry["keys"], entry["secrets"]) for entry in listed] == [(1, 0), (0, 1)]
+    assert [(entry["keys"], entry["secrets"]) for entry in listed] == [(1, 0), (0, 1), (0, 0)]
     assert "rotated in the tool" in run(file, "rotate", "mailgun", code=1)
 
 

@@ -47,7 +47,7 @@ def prove(tool: Tool, request: Request, source: Source, now: datetime) -> None:
     if source.signed:
         try:
             tool.verify(request, source, now)
-        except Unusable:  # it cannot be read, so nothing in it proves anything
+        except (Unusable, UnicodeEncodeError):  # it cannot be read, so nothing in it proves anything
             raise Unauthentic from None
 
 

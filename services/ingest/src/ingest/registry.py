@@ -20,13 +20,13 @@ from pydantic import (
 )
 
 # Tools that call `/v1/webhooks/{source}`.
-Webhook = Literal["mailgun", "postmark"]
+Webhook = Literal["amazon_ses", "hubspot", "mailchimp", "mailgun", "mandrill", "postmark", "resend", "sendgrid"]
 Kind = Literal["api", "form", "segment", Webhook]
 _WEBHOOKS: frozenset[str] = frozenset(get_args(Webhook))
 # By their own documentation: which sign every request; which have no signing rule at all; which sign for one of their
 # topics, with a public certificate; the others sign if asked to. And which sign the address they call with the body.
-ALWAYS_SIGN = frozenset({"mailgun"})
-NEVER_SIGN = frozenset({"postmark"})
+ALWAYS_SIGN = frozenset({"hubspot", "mailgun", "mandrill"})
+NEVER_SIGN = frozenset({"mailchimp", "postmark"})
 _SIGN_BY_TOPIC = frozenset({"amazon_ses"})
 _SIGN_THEIR_ADDRESS = frozenset({"hubspot", "mandrill"})
 

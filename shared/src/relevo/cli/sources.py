@@ -25,10 +25,10 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SPAN = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
-Webhook = Literal["mailgun", "postmark"]
+Webhook = Literal["amazon_ses", "hubspot", "mailchimp", "mailgun", "mandrill", "postmark", "resend", "sendgrid"]
 Kind = Literal["api", "form", "segment", Webhook]
-ALWAYS_SIGN = ("mailgun",)
-NEVER_SIGN = ("postmark",)
+ALWAYS_SIGN = ("hubspot", "mailgun", "mandrill")
+NEVER_SIGN = ("mailchimp", "postmark")
 _OR_TOPIC = {"amazon_ses": " or its --topic"}
 File = Annotated[Path, typer.Option("--file", envvar="RELEVO_SOURCES", help="The file ingest reads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]

@@ -12,7 +12,19 @@ from datetime import datetime
 
 from ingest.draft import Outcome, Reply, Request
 from ingest.registry import Kind, Source
-from ingest.sources import api, form, mailgun, postmark, segment
+from ingest.sources import (
+    amazon_ses,
+    api,
+    form,
+    hubspot,
+    mailchimp,
+    mailgun,
+    mandrill,
+    postmark,
+    resend,
+    segment,
+    sendgrid,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,12 @@ KINDS: dict[Kind, Tool] = {
     "api": Tool(api.verify, api.normalise),
     "form": Tool(form.verify, form.normalise),
     "segment": Tool(segment.verify, segment.normalise),
+    "amazon_ses": Tool(amazon_ses.verify, amazon_ses.normalise),
+    "hubspot": Tool(hubspot.verify, hubspot.normalise),
+    "mailchimp": Tool(mailchimp.verify, mailchimp.normalise),
     "mailgun": Tool(mailgun.verify, mailgun.normalise),
+    "mandrill": Tool(mandrill.verify, mandrill.normalise),
     "postmark": Tool(postmark.verify, postmark.normalise),
+    "resend": Tool(resend.verify, resend.normalise),
+    "sendgrid": Tool(sendgrid.verify, sendgrid.normalise),
 }

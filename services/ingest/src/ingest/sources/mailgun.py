@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from ingest.dates import lenient
-from ingest.draft import Draft, Outcome, Request, Unauthentic
+from ingest.draft import Draft, Outcome, Request, Unauthentic, Unusable
 from ingest.json_body import parse
 from ingest.registry import Source
 from ingest.sources import events
@@ -35,6 +35,7 @@ _OWN = frozenset(
 _LONG = 2_000
 # https://documentation.mailgun.com/docs/mailgun/user-manual/tracking-messages/open-click-bot-detect
 _BOT = {"apple": "Apple's mail privacy proxy", "gmail": "Gmail's", "generic": "a scanner"}
+_NO_EVENT = Unusable("It names no event: is it a route's message? Those are not read.", "event")
 
 
 def verify(request: Request, source: Source, now: datetime) -> None:
@@ -55,13 +56,14 @@ def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outco
 
 def _draft(body: Event) -> Draft:
     event = inner(body, "event-data")
-    kind = text(event.get("event"))
+    if (kind := text(event.get("event"))) is None:
+        raise _NO_EVENT
     headers = inner(event, "message", "headers")
     client = inner(event, "client-info")
     bot = text(client.get("bot"))
     delivery = inner(event, "delivery-status")
     return Draft(
-        touch="email_bounced" if kind == "failed" and _is_hard(event) else _TYPES.get(kind or "", "other"),
+        touch="email_bounced" if kind == "failed" and _is_hard(event) else _TYPES.get(kind, "other"),
         told=body,
         event_id=text(inner(body, "signature").get("token")),
         original_type=kind,
@@ -95,9 +97,10 @@ def _of_form(request: Request) -> Draft:
     told = pairs(request)
     last = dict(told)
     first = dict(reversed(told))
-    kind = first.get("event")
+    if (kind := first.get("event")) is None:
+        raise _NO_EVENT
     return Draft(
-        touch=_TYPES.get(kind or "", "other"),
+        touch=_TYPES.get(kind, "other"),
         told=request.body,
         event_id=last.get("token"),
         original_type=kind,

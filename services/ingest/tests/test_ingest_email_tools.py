@@ -1,0 +1,534 @@
+"""Shows each e-mail tool's events read as its documentation means them, its signatures checked, forged ones refused.
+
+The examples follow the pages that the modules name; those with a published signature say so.
+"""
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from standardwebhooks import Webhook
+
+from ingest.admit import prove
+from ingest.draft import Draft, Fetched, Outcome, Refused, Request, Unauthentic, Unusable, Wanted
+from ingest.normalise import recorded
+from ingest.registry import Source, load
+from ingest.sources import KINDS
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+AT = int(NOW.timestamp())
+JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def source(kind: str, *secrets: str, **more: Any) -> Source:
+    entry = {"name": kind, "kind": kind, "secrets": [{"env": secret} for secret in secrets], **more}
+    (made,) = load(yaml.safe_dump({"sources": [entry]}), lambda secret: str(secret.env))
+    return made
+
+
+KEYED = {"keys": [{"sha256": sha256(b"key").hexdigest()}]}
+
+
+def request(body: Any, headers: Mapping[str, Any] = JSON, query: str = "", **fetched: Fetched) -> Request:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    told = {name.lower().encode(): value.encode() for name, value in headers.items()}
+    return Request("POST", "/v1/webhooks/it", raw, query.encode(), told, fetched)
+
+
+def takes(of: Source, sent: Request, now: datetime = NOW) -> bool:
+    try:
+        prove(KINDS[of.kind], sent, of, now)
+    except Unauthentic:
+        return False
+    return True
+
+
+def read(kind: str, body: Any, headers: Mapping[str, str] = JSON) -> Sequence[Outcome]:
+    of = source(kind, *(["s"] if kind in ("mailgun", "mandrill", "hubspot") else []), url="https://x.example", **KEYED)
+    return KINDS[of.kind].normalise(request(body, headers), of, NOW)
+
+
+def drafts(kind: str, body: Any, headers: Mapping[str, str] = JSON) -> list[Draft]:
+    found = read(kind, body, headers)
+    assert all(isinstance(outcome, Draft) for outcome in found), found
+    return [outcome for outcome in found if isinstance(outcome, Draft)]
+
+
+def machine(draft: Draft) -> bool:
+    return recorded(draft._replace(email="ana@empresa.es"), source("postmark", **KEYED), b"s", NOW).machine
+
+
+# SendGrid
+
+
+EVENT = {"email": "ana@empresa.es", "timestamp": 1795428000, "sg_event_id": "e", "sg_message_id": "m.filter"}
+
+
+def test_sendgrid_signs_time_and_body() -> None:
+    key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    shown = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    of = source("sendgrid", "no key at all", base64.b64encode(shown).decode())
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    body = json.dumps([EVENT]).encode() + b"\r\n"
+
+    def sent(signer: ec.EllipticCurvePrivateKey, body: bytes, at: str = "1795428000") -> Request:
+        signature = base64.b64encode(signer.sign(at.encode() + body, ec.ECDSA(SHA256()))).decode()
+        return request(body, {"X-Twilio-Email-Event-Webhook-Signature": signature,
+                              "X-Twilio-Email-Event-Webhook-Timestamp": at})  # fmt: skip
+
+    assert takes(of, sent(key, body))
+    assert takes(source("sendgrid", pem), sent(key, body))
+    assert not takes(of, sent(other, body))
+    assert not takes(of, Request("POST", "/", body + b" ", headers=sent(key, body).headers))
+    assert not takes(of, sent(key, body, ""))
+    assert not takes(of, request(body))
+
+
+@pytest.mark.parametrize(
+    ("more", "touch", "by_machine"),
+    [
+        ({"event": "open", "useragent": "Mozilla/5.0 (Macintosh)"}, "email_opened", False),
+        ({"event": "open", "sg_machine_open": True}, "email_opened", True),
+        ({"event": "open", "sg_machine_open": False}, "email_opened", False),
+        ({"event": "open", "useragent": "Mozilla/5.0"}, "email_opened", True),
+        ({"event": "bounce", "type": "bounce"}, "email_bounced", False),
+        ({"event": "bounce", "type": "blocked"}, "other", False),
+        ({"event": "spamreport"}, "email_complained", False),
+        ({"event": "unsubscribe"}, "email_unsubscribed", False),
+        ({"event": "group_unsubscribe", "asm_group_id": 7}, "email_unsubscribed", False),
+        ({"event": "group_resubscribe", "asm_group_id": 7}, "other", False),
+        ({"event": "account_status_change"}, "other", False),
+        ({}, "other", False),
+    ],
+)
+def test_sendgrid_s_events(more: dict[str, Any], touch: str, by_machine: bool) -> None:
+    (draft,) = drafts("sendgrid", [EVENT | more])
+    assert (draft.touch, draft.original_type, machine(draft)) == (touch, more.get("event"), by_machine)
+
+
+def test_one_bad_sendgrid_event_costs_the_others_nothing() -> None:
+    body = b'[{"event":"open","email":"a@b.es","sg_event_id":"1"},17,{"event":"\\ud800"},{"event":"click","url":"https://x.es"}]'
+    one, two, three, four = read("sendgrid", body)
+    assert [type(outcome) for outcome in (one, two, three, four)] == [Draft, Refused, Refused, Draft]
+
+
+def test_what_a_sendgrid_customer_adds_is_kept() -> None:
+    (draft,) = drafts(
+        "sendgrid", [EVENT | {"event": "click", "url": "https://x.es", "category": ["a", "b"], "plan": "pro"}]
+    )
+    assert draft.fields == {"category": "a, b", "plan": "pro"}
+    assert draft.what == {"message_id": "m.filter", "link": "https://x.es"}
+
+
+# Mailgun
+
+
+def mailgun(event: dict[str, Any], secret: str = "k", token: str = "t-1") -> dict[str, Any]:
+    signature = hmac.new(secret.encode(), b"1795428000" + token.encode(), "sha256").hexdigest()
+    return {"signature": {"timestamp": "1795428000", "token": token, "signature": signature}, "event-data": event}
+
+
+def test_mailgun_signs_time_and_token() -> None:
+    of = source("mailgun", "old", "k")
+    assert takes(of, request(mailgun({})))
+    assert not takes(of, request(mailgun({}, "another")))
+    for part in ("timestamp", "token", "signature"):
+        for wrong in ("", None, 7, "x" * 64, "\ud800"):
+            sent = mailgun({})
+            sent["signature"][part] = wrong
+            assert not takes(of, request(sent))
+    assert not takes(of, request({"event-data": {}}))
+    assert not takes(of, request(b"{"))
+    form = {"timestamp": "1795428000", "token": "t-1", "signature": mailgun({})["signature"]["signature"]}
+    assert takes(of, request(urlencode(form).encode(), FORM))
+    assert not takes(of, request(urlencode(form | {"token": "t-2"}).encode(), FORM))
+
+
+@pytest.mark.parametrize(
+    ("event", "touch", "by_machine"),
+    [
+        ({"event": "opened", "client-info": {"bot": "apple", "user-agent": "Mozilla/5.0"}}, "email_opened", True),
+        ({"event": "clicked", "client-info": {"bot": "generic"}}, "email_clicked", True),
+        ({"event": "opened", "client-info": {"bot": "", "client-type": "browser"}}, "email_opened", False),
+        ({"event": "failed", "severity": "permanent", "reason": "bounce"}, "email_bounced", False),
+        ({"event": "failed", "severity": "permanent", "reason": "suppress-unsubscribe"}, "other", False),
+        ({"event": "failed", "severity": "temporary", "reason": "generic"}, "other", False),
+        ({"event": "list_member_uploaded"}, "other", False),
+    ],
+)
+def test_mailgun_s_events(event: dict[str, Any], touch: str, by_machine: bool) -> None:
+    (draft,) = drafts("mailgun", mailgun(event | {"recipient": "ana@empresa.es"}))
+    assert (draft.touch, draft.original_type, machine(draft)) == (touch, event["event"], by_machine)
+
+
+def test_a_message_that_mailgun_routes_is_no_event() -> None:
+    (refused,) = read("mailgun", mailgun({"sender": "ana@empresa.es", "recipient": "us@empresa.es"}))
+    assert isinstance(refused, Refused)
+
+
+# Postmark
+
+
+@pytest.mark.parametrize(
+    ("event", "touch"),
+    [
+        ({"RecordType": "Bounce", "Type": "HardBounce"}, "email_bounced"),
+        ({"RecordType": "Bounce", "Type": "SoftBounce"}, "other"),
+        ({"RecordType": "Bounce", "Type": "AutoResponder"}, "other"),
+        ({"RecordType": "SubscriptionChange", "SuppressSending": True, "SuppressionReason": "ManualSuppression"},
+         "email_unsubscribed"),
+        ({"RecordType": "SubscriptionChange", "SuppressSending": False}, "other"),
+        ({"RecordType": "Transformed"}, "other"),
+        ({}, "other"),
+    ],
+)  # fmt: skip
+def test_postmark_s_events(event: dict[str, Any], touch: str) -> None:
+    (draft,) = drafts("postmark", event)
+    assert (draft.touch, draft.original_type) == (touch, event.get("RecordType"))
+
+
+def test_postmark_is_known_by_the_password_of_its_address() -> None:
+    of = source("postmark", **KEYED)
+    for told, right in (("relevo:key", True), ("relevo:wrong", False)):
+        basic = base64.b64encode(told.encode()).decode()
+        assert takes(of, request({}, {"authorization": f"Basic {basic}"})) is right
+
+
+# Amazon SES over SNS
+
+
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:ses"
+CERTIFICATE_AT = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
+SUBSCRIBE_AT = f"https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=2336412f37"
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+
+
+def certificate(days: int = 365) -> Fetched:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sns.amazonaws.com")])
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(RSA_KEY.public_key())
+        .serial_number(7).not_valid_before(NOW - timedelta(days=400)).not_valid_after(NOW + timedelta(days=days))
+        .sign(RSA_KEY, SHA256())
+    )  # fmt: skip
+    return Fetched(200, made.public_bytes(Encoding.PEM))
+
+
+def notification(message: Any, version: str = "2", **changed: Any) -> dict[str, Any]:
+    envelope = {
+        "Type": "Notification", "MessageId": "m-1", "TopicArn": TOPIC, "Subject": "Amazon SES Email Event Notification",
+        "Message": json.dumps(message), "Timestamp": "2026-11-23T11:59:00.000Z", "SignatureVersion": version,
+        "SigningCertURL": CERTIFICATE_AT,
+    }  # fmt: skip
+    names = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+    signed = "".join(f"{name}\n{envelope[name]}\n" for name in names)
+    signature = RSA_KEY.sign(signed.encode(), PKCS1v15(), SHA1() if version == "1" else SHA256())
+    return envelope | {"Signature": base64.b64encode(signature).decode()} | changed
+
+
+def given(envelope: Any, pem: Fetched | None = None) -> Request:
+    return request(envelope, **{CERTIFICATE_AT: pem or certificate()})
+
+
+SES = source("amazon_ses", topics=[TOPIC])
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_sns_signs_for_a_topic_with_the_certificate_it_names(version: str) -> None:
+    envelope = notification({"eventType": "Open"}, version)
+    with pytest.raises(Wanted) as wanted:
+        prove(KINDS["amazon_ses"], request(envelope), SES, NOW)
+    assert [(get.url, get.stays) for get in wanted.value.gets] == [(CERTIFICATE_AT, True)]
+    assert takes(SES, given(envelope))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Message": '{"a":1}'}, {"Subject": "another"}, {"Signature": "AAAA"}, {"Signature": "!"}, {"Signature": None},
+        {"TopicArn": "arn:aws:sns:eu-west-1:999999999999:theirs"}, {"SignatureVersion": "1"}, {"SignatureVersion": "3"},
+        {"Type": "Other"}, {"Message": "\ud800"},
+        {"SigningCertURL": "https://sns.eu-west-1.amazonaws.com.evil.example/SimpleNotificationService-01234567.pem"},
+        {"SigningCertURL": "https://evil.example/SimpleNotificationService-01234567.pem"},
+        {"SigningCertURL": "http://sns.eu-west-1.amazonaws.com/SimpleNotificationService-01234567.pem"},
+        {"SigningCertURL": "https://sns.eu-west-1.amazonaws.com/../x.pem"},
+    ],
+)  # fmt: skip
+def test_what_sns_did_not_sign_for_us_is_refused_and_nothing_fetched_for_it(changed: dict[str, Any]) -> None:
+    assert not takes(SES, given(notification({}, **changed)))
+
+
+def test_a_certificate_out_of_time_or_none_at_all_proves_nothing() -> None:
+    assert not takes(SES, given(notification({}), certificate(days=-1)))
+    assert not takes(SES, given(notification({}), Fetched(404, b"<html>")))
+    assert not takes(SES, given([notification({})]))
+
+
+def test_a_subscription_is_confirmed_where_sns_says_and_nowhere_else() -> None:
+    asked = {"Type": "SubscriptionConfirmation", "SubscribeURL": SUBSCRIBE_AT, "Token": "2336412f37"}
+    normalise = KINDS["amazon_ses"].normalise
+    with pytest.raises(Wanted) as wanted:
+        normalise(request(asked), SES, NOW)
+    assert [get.url for get in wanted.value.gets] == [SUBSCRIBE_AT]
+    assert normalise(request(asked, **{SUBSCRIBE_AT: Fetched(200, b"<Confirmed/>")}), SES, NOW) == []
+    with pytest.raises(Unusable, match="request it again"):
+        normalise(request(asked, **{SUBSCRIBE_AT: Fetched(400, b"")}), SES, NOW)
+    for elsewhere in ("https://evil.example/?Action=ConfirmSubscription&x", SUBSCRIBE_AT.replace("Confirm", "Delete")):
+        with pytest.raises(Unusable, match="no address of SNS"):
+            normalise(request(asked | {"SubscribeURL": elsewhere}), SES, NOW)
+
+
+MAIL = {"messageId": "ses-1", "destination": ["ana@empresa.es"], "tags": {"plan": ["pro"], "ses:from-domain": ["x"]}}
+
+
+@pytest.mark.parametrize(
+    ("event", "touch"),
+    [
+        ({"eventType": "Bounce", "bounce": {"bounceType": "Transient",
+                                            "bouncedRecipients": [{"emailAddress": "ana@empresa.es"}]}}, "other"),
+        ({"notificationType": "Bounce", "bounce": {"bounceType": "Permanent",
+                                                   "bouncedRecipients": [{"emailAddress": "ana@empresa.es"}]}},
+         "email_bounced"),
+        ({"eventType": "Open", "open": {"userAgent": "Mozilla/5.0 (iPhone)"}}, "email_opened"),
+        ({"eventType": "DeliveryDelay", "deliveryDelay": {"delayedRecipients": [{"emailAddress": "ana@empresa.es"}]}},
+         "other"),
+        ({"eventType": "Subscription", "subscription": {"newTopicPreferences": {"unsubscribeAll": True}}},
+         "email_unsubscribed"),
+        ({"eventType": "Subscription", "subscription": {"newTopicPreferences": {"unsubscribeAll": False}}}, "other"),
+        ({"eventType": "Something New"}, "other"),
+    ],
+)  # fmt: skip
+def test_ses_s_events(event: dict[str, Any], touch: str) -> None:
+    for body in (notification(event | {"mail": MAIL}), event | {"mail": MAIL}):  # and raw, without the envelope
+        (draft,) = drafts("amazon_ses", body)
+        assert (draft.touch, draft.email, draft.what["message_id"]) == (touch, "ana@empresa.es", "ses-1")
+        assert draft.fields.get("plan") == "pro"
+
+
+def test_an_event_of_several_people_is_a_touchpoint_of_each_unless_it_is_one_person_s() -> None:
+    both = MAIL | {"destination": ["ana@empresa.es", "Luis <luis@empresa.es>"]}
+    found = drafts("amazon_ses", notification({"eventType": "Send", "mail": both}))
+    assert [(draft.email, draft.event_id) for draft in found] == [
+        ("ana@empresa.es", "m-1:ana@empresa.es"),
+        ("luis@empresa.es", "m-1:luis@empresa.es"),
+    ]
+    with pytest.raises(Unusable, match="nobody can tell"):
+        read("amazon_ses", notification({"eventType": "Click", "mail": both}))
+
+
+# Mailchimp
+
+
+@pytest.mark.parametrize(
+    ("told", "touch"),
+    [
+        ({"type": "cleaned", "data[reason]": "hard"}, "email_bounced"),
+        ({"type": "cleaned", "data[reason]": "abuse"}, "email_complained"),
+        ({"type": "unsubscribe", "data[action]": "unsub"}, "email_unsubscribed"),
+        ({"type": "something"}, "other"),
+    ],
+)
+def test_mailchimp_s_events(told: dict[str, str], touch: str) -> None:
+    body = told | {"fired_at": "2026-11-23 11:00:00", "data[email]": "ana@empresa.es", "data[merges][FNAME]": "Ana",
+                   "data[merges][SECTOR]": "Bricks"}  # fmt: skip
+    (draft,) = drafts("mailchimp", urlencode(body).encode(), FORM)
+    assert (draft.touch, draft.email, draft.first, draft.fields["SECTOR"]) == (touch, "ana@empresa.es", "Ana", "Bricks")
+    assert draft.occurred_at == NOW - timedelta(hours=1)
+
+
+def test_mailchimp_is_known_by_the_key_in_its_address() -> None:
+    of = source("mailchimp", **KEYED)
+    assert takes(of, request(b"", FORM, "key=key"))
+    assert not takes(of, request(b"", FORM, "key=other"))
+
+
+# Mandrill
+
+
+def mandrill(events: Any, key: str = "k", at: str = "https://in.example/v1/webhooks/mandrill") -> Request:
+    told = json.dumps(events)
+    signature = hmac.new(key.encode(), f"{at}mandrill_events{told}".encode(), "sha1").digest()
+    headers = FORM | {"X-Mandrill-Signature": base64.b64encode(signature).decode()}
+    return request(urlencode({"mandrill_events": told}).encode(), headers)
+
+
+def test_mandrill_signs_the_address_as_it_has_it_and_the_form() -> None:
+    of = source("mandrill", "old", "k", url="https://in.example/v1/webhooks/mandrill")
+    events = [{"event": "open"}]
+    assert takes(of, mandrill(events))
+    assert not takes(of, mandrill(events, "another"))
+    assert not takes(of, mandrill(events, at="https://in.example/v1/webhooks/mandrill/"))
+    assert not takes(of, Request("POST", "/", mandrill(events).body + b"&x=1", headers=mandrill(events).headers))
+    assert takes(of, mandrill([], "no key yet"))  # how a new webhook is tried: nothing is taken from it
+    keyed = source("mandrill", "k", url=of.url, **KEYED)
+    with_key = mandrill(events, at=f"{of.url}?key=key")
+    assert takes(keyed, Request("POST", "/", with_key.body, b"key=key", with_key.headers))
+    assert not takes(keyed, with_key)
+
+
+@pytest.mark.parametrize(
+    ("event", "touch", "by_machine"),
+    [
+        ({"event": "soft_bounce"}, "other", False),
+        ({"event": "unsub"}, "email_unsubscribed", False),
+        ({"event": "click", "url": "https://x.es", "user_agent_parsed": {"type": "Robot"}}, "email_clicked", True),
+        ({"event": "click", "url": "https://x.es", "user_agent_parsed": {"type": "Browser"}}, "email_clicked", False),
+        ({"type": "whitelist", "action": "add"}, "other", False),
+    ],
+)
+def test_mandrill_s_events(event: dict[str, Any], touch: str, by_machine: bool) -> None:
+    body = urlencode({"mandrill_events": json.dumps([event | {"msg": {"email": "ana@empresa.es"}}])}).encode()
+    (draft,) = drafts("mandrill", body, FORM)
+    assert (draft.touch, draft.email, machine(draft)) == (touch, "ana@empresa.es", by_machine)
+
+
+# HubSpot
+
+
+SECRET = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"
+CREATED = (  # of HubSpot's page on v1, with the signature it gives for it
+    b'[{"eventId":1,"subscriptionId":12345,"portalId":62515,"occurredAt":1564113600000,'
+    b'"subscriptionType":"contact.creation","attemptNumber":0,"objectId":123,"changeSource":"CRM","changeFlag":"NEW",'
+    b'"appId":54321}]'
+)
+V1 = {"X-HubSpot-Signature": "232db2615f3d666fe21a8ec971ac7b5402d33b9a925784df3ca654d05f4817de",
+      "X-HubSpot-Signature-Version": "v1"}  # fmt: skip
+HUBSPOT = source("hubspot", SECRET, url="https://in.example/v1/webhooks/hubspot")
+
+
+def v3(body: bytes, at: int, address: str = "https://in.example/v1/webhooks/hubspot?next=/a:b") -> dict[str, str]:
+    signature = hmac.new(SECRET.encode(), f"POST{address}".encode() + body + str(at).encode(), "sha256").digest()
+    return {"X-HubSpot-Signature-v3": base64.b64encode(signature).decode(), "X-HubSpot-Request-Timestamp": str(at)}
+
+
+def test_hubspot_s_published_v1_signature() -> None:
+    assert takes(HUBSPOT, request(CREATED, V1))
+    assert not takes(HUBSPOT, request(CREATED + b" ", V1))
+    assert not takes(source("hubspot", "another", url="https://in.example"), request(CREATED, V1))
+
+
+def test_hubspot_s_v3_is_checked_where_it_is_there_for_five_minutes_and_over_the_decoded_address() -> None:
+    query, now = "next=%2Fa%3Ab", AT * 1000
+    assert takes(HUBSPOT, request(CREATED, v3(CREATED, now), query))
+    assert takes(HUBSPOT, request(CREATED, v3(CREATED, now - 299_000), query))
+    assert not takes(HUBSPOT, request(CREATED, v3(CREATED, now - 301_000), query))
+    assert not takes(HUBSPOT, request(CREATED, v3(CREATED, now, "https://other.example/"), query))
+    assert not takes(HUBSPOT, request(CREATED, V1 | v3(b"another", now), query))  # the older one does not help it
+
+
+@pytest.mark.parametrize("at", ["", "x", "nan", "inf", "-1", "9" * 400])
+def test_a_signed_time_that_is_none_is_refused(at: str) -> None:
+    assert not takes(HUBSPOT, request(CREATED, v3(CREATED, AT) | {"X-HubSpot-Request-Timestamp": at}))
+    assert not takes(source("resend", "whsec_a2V5"), request({}, {"svix-id": "a", "svix-timestamp": at,
+                                                                  "svix-signature": "v1,x"}))  # fmt: skip
+
+
+def test_hubspot_s_events_know_a_contact_by_hubspot_s_id() -> None:
+    changed = {"subscriptionType": "contact.propertyChange", "objectId": 123, "propertyName": "email", "eventId": 2,
+               "subscriptionId": 3, "propertyValue": "ana@empresa.es", "occurredAt": 1795428000000}  # fmt: skip
+    (created,) = drafts("hubspot", CREATED)
+    (email,) = drafts("hubspot", [changed])
+    (field,) = drafts("hubspot", [changed | {"propertyName": "employees", "propertyValue": "120"}])
+    (newer,) = drafts("hubspot", [changed | {"subscriptionType": "object.propertyChange", "objectTypeId": "0-1"}])
+    assert (created.touch, created.user_id, created.event_id) == ("identified", "123", "1:12345:123:1564113600000:")
+    assert (email.email, email.user_id, email.occurred_at) == ("ana@empresa.es", "123", NOW - timedelta(hours=2))
+    assert (field.email, field.fields) == (None, {"employees": "120"})
+    assert (newer.touch, newer.email) == ("identified", "ana@empresa.es")
+    (subject,) = recorded(created, HUBSPOT, b"s", NOW).subjects
+    assert (subject.kind, subject.value) == ("user", "hubspot:123")
+    again = changed | {"attemptNumber": 4}
+    assert drafts("hubspot", [again])[0].event_id == email.event_id
+
+
+def test_a_contact_of_a_hubspot_workflow_old_and_new() -> None:
+    for value in ("ana@empresa.es", {"value": "ana@empresa.es"}):
+        (draft,) = drafts("hubspot", {"vid": 7, "properties": {"email": value, "firstname": "Ana", "employees": 9}})
+        assert (draft.email, draft.first, draft.user_id, draft.fields) == (
+            "ana@empresa.es",
+            "Ana",
+            "7",
+            {"employees": "9"},
+        )
+
+
+def test_hubspot_s_other_objects_are_nobody() -> None:
+    refused, deleted = read("hubspot", [{"subscriptionType": "deal.creation", "objectId": 1},
+                                        {"subscriptionType": "contact.deletion", "objectId": 123}])  # fmt: skip
+    assert isinstance(refused, Refused)
+    assert isinstance(deleted, Draft)
+    assert (deleted.touch, deleted.original_type) == ("other", "contact.deletion")
+
+
+# Resend
+
+
+def test_resend_signs_as_standard_webhooks_are_signed() -> None:
+    secret = "whsec_" + base64.b64encode(b"a signing secret of Resend").decode()
+    of = source("resend", "whsec_b2xk", secret)
+    body = json.dumps({"type": "email.opened"})
+
+    def sent(body: str, at: datetime, by: str = secret, names: str = "svix") -> Request:
+        signature = f"v1,AAAA v1a,x {Webhook(by).sign('msg_1', at, body)}"
+        return request(body.encode(), {f"{names}-id": "msg_1", f"{names}-timestamp": str(int(at.timestamp())),
+                                       f"{names}-signature": signature})  # fmt: skip
+
+    assert takes(of, sent(body, NOW))
+    assert takes(of, sent(body, NOW, names="webhook"))
+    assert takes(of, sent(body, NOW - timedelta(minutes=5)))
+    for minutes in (-6, 6):
+        assert not takes(of, sent(body, NOW + timedelta(minutes=minutes)))
+    assert not takes(of, sent(body, NOW, "whsec_YW5vdGhlcg=="))
+    assert not takes(of, Request("POST", "/", b"{}", headers=sent(body, NOW).headers))
+    assert not takes(of, request(body.encode()))
+
+
+@pytest.mark.parametrize(
+    ("event", "touch"),
+    [
+        ({"type": "email.bounced", "data": {"bounce": {"type": "Permanent"}}}, "email_bounced"),
+        ({"type": "email.bounced", "data": {"bounce": {"type": "Transient"}}}, "other"),
+        ({"type": "email.failed"}, "other"),
+        ({"type": "contact.created", "data": {"email": "ana@empresa.es", "unsubscribed": False}}, "identified"),
+        ({"type": "contact.updated", "data": {"email": "ana@empresa.es", "unsubscribed": True}}, "email_unsubscribed"),
+        ({"type": "domain.created"}, "other"),
+    ],
+)
+def test_resend_s_events(event: dict[str, Any], touch: str) -> None:
+    (draft,) = drafts("resend", event, JSON | {"svix-id": "msg_1"})
+    assert (draft.touch, draft.original_type, draft.event_id) == (touch, event["type"], "msg_1")
+
+
+# All of them
+
+
+BODIES = (
+    b"", b"{", b"null", b"17", b'"x"', b"[]", b"[[]]", b"[null]", b"\xff", b"[" * 5000, b'{"a":"\\ud800"}',
+    b'{"signature":[],"event-data":7}', b'{"Type":7,"Message":[]}', b'{"data":[],"msg":1,"properties":[]}',
+    b"mandrill_events=17", b"mandrill_events=%FF", b"data%5Bmerges%5D=1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("api", "form", "segment")])
+def test_whatever_comes_is_read_or_refused_never_an_accident(kind: str) -> None:
+    secrets = ["s"] if kind in ("mailgun", "mandrill", "hubspot") else []
+    topics = {"topics": [TOPIC]} if kind == "amazon_ses" else {}
+    of = source(kind, *secrets, url="https://x.example", **KEYED, **topics)
+    for body in BODIES:
+        for headers in (JSON, FORM, {"content-type": "multipart/form-data"}, {}):
+            sent = request(body, headers, "key=key")
+            takes(of, sent)
+            with suppress(Unusable, Wanted):
+                KINDS[of.kind].normalise(sent, of, NOW)
