@@ -143,6 +143,7 @@ SOURCES = [
     source("slow", rate={"per_second": 0.01, "burst": 2}),
     source("postmark", "postmark"),
     {"name": "mailgun", "kind": "mailgun", "secrets": {"file": "mailgun"}},
+    source("slow-app", "segment", rate={"per_second": 0.01, "burst": 2}),
 ]
 
 

@@ -105,6 +105,40 @@ async def test_sdk_batches_come_packed_under_any_label_their_key_in_header_or_bo
     assert {str(event.id) for event in recorded} == ids
 
 
+async def test_a_batch_has_as_many_events_as_segment_takes(at: Any) -> None:
+    event = {"type": "page", "anonymousId": "a"}
+    answer = await at.post("/v1/batch", "app", json={"batch": [event | {"messageId": f"m{n}"} for n in range(2_500)]})
+    assert answer.status_code == 200
+    answer = await at.post("/v1/batch", "app", json={"batch": [event] * 2_501})
+    assert (answer.status_code, answer.json()["title"]) == (413, "Too many at once")
+
+
+async def test_a_refusal_is_told_in_the_words_that_old_sdks_look_for(at: Any) -> None:
+    answer = await at.client.post(f"{at.url}/v1/batch", json={"batch": []}, headers={"authorization": "Basic eDo="})
+    assert (answer.status_code, answer.json()["code"]) == (401, "Key missing or wrong")
+    assert answer.json()["message"] == answer.json()["detail"]
+    assert "code" not in (await at.client.post(f"{at.url}/v1/touchpoints", json={})).json()
+
+
+async def test_an_sdk_of_a_page_may_send_from_its_listed_origins(at: Any) -> None:
+    path, mine = f"{at.url}/v1/t", {"origin": "https://www.example.com"}
+    ask = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,x-retry-count"}
+    preflight = await at.client.options(path, headers=mine | ask)
+    assert "x-retry-count" in preflight.headers["access-control-allow-headers"]
+    event = json.dumps({"userId": "u", "event": "e", "messageId": "from-a-page", "writeKey": "key-of-site"})
+    sent = await at.client.post(path, content=event, headers=mine | {"content-type": "text/plain"})
+    assert (sent.status_code, sent.headers["access-control-allow-origin"]) == (200, "https://www.example.com")
+    refused = await at.client.post(path, content=event, headers={"origin": "https://evil.example"})
+    assert refused.status_code == 403
+
+
+async def test_an_sdk_above_its_rate_is_told_when_to_come_again(at: Any) -> None:
+    body = {"batch": [{"type": "page", "anonymousId": "a"}] * 2}
+    answers = [await at.post("/v1/batch", "slow-app", json=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert int(answers[1].headers["retry-after"]) > 60
+
+
 async def test_a_body_an_sdk_cannot_mend_is_kept_and_answered_with_success(at: Any) -> None:
     answer = await at.post("/v1/batch", "app", content=b'{"batch": [{"type": "track", ')
     assert answer.status_code == 200

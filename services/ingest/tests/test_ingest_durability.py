@@ -193,6 +193,9 @@ async def test_a_full_spool_without_a_broker_is_503_and_never_a_false_2xx(
         assert set(statuses) == {202, 503}
         assert statuses == sorted(statuses)
         assert (answer.json()["title"], answer.headers["retry-after"]) == ("Not kept", "5")
+        page = {"type": "page", "anonymousId": "a", "properties": {"x": "y" * 40_000}}
+        sdk = await at.post("/v1/batch", "crm", json={"batch": [page]})
+        assert (sdk.status_code, sdk.headers["retry-after"]) == (503, "5")
         ready = await at.client.get(f"{at.url}/readyz")
         assert (ready.status_code, ready.json()["waiting_for"]) == (503, ["Kafka, and the spool is full"])
         broker.heal()

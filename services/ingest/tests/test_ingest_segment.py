@@ -16,6 +16,7 @@ from ingest.normalise import recorded, refused
 from ingest.registry import load
 from ingest.sources import segment
 from ingest.wire import gunzip
+from relevo.events.identity import touchpoint_id
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MATERIAL = Path(os.environ.get("RELEVO_MATERIAL", Path(__file__).parents[4] / "shared" / "material")) / "segment"
@@ -152,6 +153,67 @@ def test_the_batch_s_context_is_merged_into_each_event() -> None:
     assert (one.agent, two.agent) == ("Mozilla/5.0", "Mozilla/5.0")
 
 
+def test_what_an_event_leaves_null_the_batch_says() -> None:
+    body = {
+        "batch": [{"type": "track", "event": "e", "userId": "u", "messageId": "m", "context": None}],
+        "context": {"userAgent": "Mozilla/5.0"},
+        "integrations": {"All": False},
+    }
+    (found,) = read(body)
+    assert isinstance(found, Draft)
+    assert (found.agent, found.told["integrations"]) == ("Mozilla/5.0", {"All": False})
+
+
+def test_traits_of_an_identify_may_stand_in_its_context() -> None:
+    traits = {"email": "ana@empresa.es", "plan": "pro", "company": {"employees": 9}}
+    found = draft({"type": "identify", "userId": "u", "context": {"traits": traits}})
+    assert (found.email, found.fields) == ("ana@empresa.es", {"plan": "pro", "employees": "9"})
+
+
+@pytest.mark.parametrize(
+    ("times", "occurred"),
+    [
+        ({"timestamp": "2026-11-23T10:00:00Z"}, "10:00:00"),
+        ({"timestamp": "2026-11-23T10:00:00Z", "sentAt": "2026-11-23T10:00:30Z"}, "11:59:30"),  # two hours behind
+        ({"timestamp": "2026-11-23T14:00:00Z", "sentAt": "2026-11-23T14:00:05Z"}, "11:59:55"),  # two hours ahead
+        ({"originalTimestamp": "2026-11-23T10:00:00Z", "sentAt": "2026-11-23T10:01:00Z"}, "11:59:00"),
+        ({"timestamp": "2026-11-23T11:00:00Z", "sentAt": "2026-11-23T12:00:00Z"}, "11:00:00"),  # its clock is right
+        ({"timestamp": "2026-11-23T11:00:00Z", "originalTimestamp": "2026-11-23T10:00:00Z",
+          "sentAt": "2026-11-23T10:00:00Z"}, "11:00:00"),  # corrected before
+        ({"timestamp": "2026-11-23T11:00:00Z", "receivedAt": "2026-11-23T11:00:00Z",
+          "sentAt": "2026-11-23T10:00:00Z"}, "11:00:00"),
+        ({"timestamp": "2026-11-23T10:00:00Z", "sentAt": "nonsense"}, "10:00:00"),
+        ({"sentAt": "2026-11-23T10:00:00Z"}, None),
+        ({"timestamp": "9999-12-31T00:00:00Z", "sentAt": "1970-01-01T00:00:00Z"}, "00:00:00"),
+    ],
+)  # fmt: skip
+def test_the_sender_s_clock_is_corrected_by_the_time_it_sent(times: dict[str, str], occurred: str | None) -> None:
+    found = draft({"type": "track", "event": "e", "userId": "u", "messageId": "m", **times}).occurred_at
+    assert (found and f"{found:%H:%M:%S}") == occurred
+
+
+def test_a_batch_s_time_of_sending_is_its_events() -> None:
+    event = {"type": "track", "event": "e", "userId": "u", "timestamp": "2026-11-23T10:00:00Z"}
+    own = {"sentAt": "2026-11-23T10:00:10Z"}
+    found = read({"batch": [event, event | own], "sentAt": "2026-11-23T10:00:30Z"})
+    assert [f"{one.occurred_at:%H:%M:%S}" for one in found if isinstance(one, Draft)] == ["11:59:30", "11:59:50"]
+
+
+def test_a_retry_without_message_id_is_the_same_touchpoint() -> None:
+    event = {"type": "track", "event": "e", "userId": "u", "timestamp": "2026-11-23T10:00:00Z"}
+    ids = {
+        recorded(draft({"batch": [event], "sentAt": sent_at}), APP, b"s", NOW).touchpoint_id
+        for sent_at in ("2026-11-23T10:00:10Z", "2026-11-23T10:00:20Z")
+    }
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize("message_id", ["m", "x" * 2_000, "ñ €", "a b\tc", 17, "\u0000"])
+def test_a_message_id_is_any_string(message_id: Any) -> None:
+    event = recorded(draft({"type": "page", "userId": "u", "messageId": message_id}), APP, b"s", NOW)
+    assert event.touchpoint_id == touchpoint_id("app", str(message_id))
+
+
 def test_one_bad_event_costs_the_others_nothing() -> None:
     good = '{"type":"track","userId":"u","event":"e"}'
     bad = [
@@ -212,15 +274,19 @@ def test_calls_and_what_becomes_of_them(event: dict[str, Any], expected: dict[st
 def test_a_single_call_is_what_its_address_says() -> None:
     assert draft({"userId": "u", "event": "e"}, "track").touch == "tracked"
     assert draft({"userId": "u", "type": "track"}, "identify").touch == "identified"
+    assert [draft({"userId": "u"}, short).touch for short in "itpsga"] == list(segment.CALLS.values())
+    assert draft({"batch": [{"userId": "u", "type": "page"}]}, "import").touch == "page_viewed"
 
 
 def test_the_key_stands_in_a_header_or_in_the_body() -> None:
     basic = base64.b64encode(f"{KEY}:".encode()).decode()
     segment.verify(request({}, headers={"Authorization": f"Basic {basic}"}), APP, NOW)
+    segment.verify(request({}, headers={"Authorization": f"Bearer {KEY}"}), APP, NOW)
     segment.verify(request({"writeKey": KEY}), APP, NOW)
     segment.verify(request({"batch": [{"writeKey": KEY}]}), APP, NOW)
+    segment.verify(request({"writeKey": KEY}, headers={"Authorization": "Bearer an-oauth-token"}), APP, NOW)
     wrong = [request({"writeKey": "x"}), request({"writeKey": 7}), request({}), request(b"{"), request([])]
-    wrong += [request({"writeKey": KEY}, headers={"Authorization": "Basic eDo="})]
+    wrong += [request({"writeKey": "x"}, headers={"Authorization": "Basic eDo="})]
     for sent in wrong:
         with pytest.raises(Unauthentic):
             segment.verify(sent, APP, NOW)

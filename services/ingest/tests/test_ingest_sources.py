@@ -224,6 +224,8 @@ def request(authorization: str | None = None, query: str = "") -> Request:
         (None, "key=k", "k"),
         (None, "a=1&key=k%2Bk", "k+k"),
         (None, "monkey=k", None),
+        (None, "writeKey=k", "k"),
+        (None, "a=1&" * 50 + "key=k", None),
         (None, "", None),
     ],
 )

@@ -11,16 +11,17 @@ from relevo.service import Problem
 
 
 def by_key(
-    sources: Sources, request: Request, now: datetime, in_body: Callable[[Request], str | None] | None = None
+    sources: Sources, request: Request, now: datetime, elsewhere: Callable[[Request], str | None] | None = None
 ) -> Source:
-    """The source whose key the request carries, in a header, in the address (public ones only) or, for SDKs, in the
-    body. Raises Problem 401 or 403."""
+    """The source whose key the request carries, in a header, in the address (public ones only) or, for SDKs, where
+    `elsewhere` finds it, beside a token that is none of ours. Raises Problem 401 or 403."""
     key = keys.presented(request)
-    in_address = key is not None and keys.in_address(request)
-    if key is None and in_body is not None:
-        key = in_body(request)
     source = sources.of_key(key, now) if key is not None else None
-    if source is None or (in_address and source.access == "secret"):
+    if source is not None and source.access == "secret" and keys.in_address(request):
+        raise _unauthentic()
+    if source is None and elsewhere is not None and (key := elsewhere(request)) is not None:
+        source = sources.of_key(key, now)
+    if source is None:
         raise _unauthentic()
     _from_its_pages(request, source)
     return source

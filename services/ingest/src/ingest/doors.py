@@ -5,6 +5,7 @@ Raw bytes in, a ready answer out, and what pages may read of it.
 
 import dataclasses
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,7 +16,7 @@ from ingest.draft import Headers, Reply, Request
 from ingest.sources import segment
 from ingest.take import FORMS
 from ingest.webhooks import WEBHOOKS
-from ingest.wire import Gone, arrive, problem_reply, send_reply, traceparent
+from ingest.wire import Gone, arrive, problem_reply, sdk_problem_reply, send_reply, traceparent
 from relevo.service import Problem
 from relevo.stream.telemetry import recording, span
 
@@ -23,15 +24,33 @@ Work = Callable[[Desk, Request], Awaitable[Reply]]
 
 _PREFLIGHT = (
     (b"access-control-allow-methods", b"POST"),
-    (b"access-control-allow-headers", b"authorization, content-type, content-encoding, idempotency-key, traceparent"),
+    (
+        b"access-control-allow-headers",
+        b"authorization, content-type, content-encoding, idempotency-key, traceparent, x-retry-count",
+    ),
     (b"access-control-max-age", b"7200"),
 )
 
 
-# Doors with the source's name in their address.
-_NAMED: tuple[tuple[str, tuple[Work, int]], ...] = (
-    (FORMS, (take.forms, take.SINGLE_LIMIT)),
-    (WEBHOOKS, (webhooks.webhook, webhooks.LIMIT)),
+class Door(NamedTuple):
+    address: str  # or how it begins: without the name that stands in it, for traces
+    work: Work
+    limit: int = take.BATCH_LIMIT  # bytes of a body
+    methods: tuple[str, ...] = ("POST",)
+    refused: Callable[[Problem], Reply] = problem_reply
+
+
+_DOORS = {
+    door.address: door
+    for door in (
+        Door("/v1/touchpoints", take.touchpoints),
+        *(Door(f"/v1/{call}", take.segment_calls, refused=sdk_problem_reply) for call in segment.ADDRESSES),
+    )
+}
+# Doors with a name in their address.
+_NAMED = (
+    Door(FORMS, take.forms, take.SINGLE_LIMIT),
+    Door(WEBHOOKS, webhooks.webhook, webhooks.LIMIT, ("GET", "HEAD", "POST")),
 )
 
 
@@ -40,30 +59,27 @@ class Doors:
 
     def __init__(self, app: ASGIApp, desk: Desk) -> None:
         self._app, self._desk = app, desk
-        self._works: dict[str, tuple[Work, int]] = {"/v1/touchpoints": (take.touchpoints, take.BATCH_LIMIT)}
-        self._works |= {f"/v1/{call}": (take.segment_calls, take.BATCH_LIMIT) for call in ("batch", *segment.CALLS)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        found = self._works.get(path) or next((work for begins, work in _NAMED if path.startswith(begins)), None)
-        if found is None:
+        door = _DOORS.get(path) or next((door for door in _NAMED if path.startswith(door.address)), None)
+        if door is None:
             await self._app(scope, receive, send)
             return
-        work, limit = found
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
             if scope["method"] == "OPTIONS":
                 reply = Reply(204, headers=_PREFLIGHT)
-            elif scope["method"] != "POST" and not (path.startswith(WEBHOOKS) and scope["method"] in ("GET", "HEAD")):
-                raise Problem(405, "Method not allowed", headers={"Allow": "POST, OPTIONS"})
+            elif scope["method"] not in door.methods:
+                raise Problem(405, "Method not allowed", headers={"Allow": ", ".join((*door.methods, "OPTIONS"))})
             else:
-                request = await arrive(scope, headers, receive, limit)
-                reply = await (work(self._desk, request) if not recording() else _traced(work, self._desk, request))
+                request = await arrive(scope, headers, receive, door.limit)
+                reply = await (door.work if not recording() else _traced(door))(self._desk, request)
         except Problem as problem:
-            reply = problem_reply(problem)
+            reply = door.refused(problem)
         except Gone:
             return
         await send_reply(send, reply, self._cors(headers.get(b"origin")))
@@ -79,11 +95,13 @@ class Doors:
         return ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
 
 
-async def _traced(work: Work, desk: Desk, request: Request) -> Reply:
-    """Within a span, which whatever the request causes has for its parent."""
-    path = next((begins for begins, _ in _NAMED if request.path.startswith(begins)), request.path)
-    name = f"{request.method} {path}"
-    with span(name, traceparent(request), SpanKind.SERVER) as current:
-        assert current is not None
-        headers = {**request.headers, b"traceparent": current.encode()}
-        return await work(desk, dataclasses.replace(request, headers=headers))
+def _traced(door: Door) -> Work:
+    """The door's work within a span, which whatever the request causes has for its parent."""
+
+    async def traced(desk: Desk, request: Request) -> Reply:
+        with span(f"{request.method} {door.address}", traceparent(request), SpanKind.SERVER) as current:
+            assert current is not None
+            headers = {**request.headers, b"traceparent": current.encode()}
+            return await door.work(desk, dataclasses.replace(request, headers=headers))
+
+    return traced

@@ -2,41 +2,57 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 from datetime import datetime
 from urllib.parse import parse_qs
 
 from ingest.draft import Request, Unauthentic
 from ingest.registry import Source
 
+_MOST_PARAMETERS = 50  # of an address that a key is looked for in
+
 
 def presented(request: Request) -> str | None:
-    """The key: `Authorization: Bearer KEY`, `Basic KEY:` (as Segment's SDKs send it), or `?key=KEY`, which is for
-    public keys only, because addresses end up in logs and an HTML form cannot send a header."""
+    """The key: `Authorization: Bearer KEY`, `Basic KEY:` (as Segment's SDKs send it), or `?key=KEY` (beacons of SDKs:
+    `?writeKey=KEY`), which is for public keys only, because addresses end up in logs and an HTML form cannot send a
+    header."""
     authorization = request.headers.get(b"authorization")
     if authorization is not None:
-        scheme, _, value = authorization.decode("latin-1").partition(" ")
-        value = value.strip()
-        if scheme.lower() == "bearer":
-            return value or None
-        if scheme.lower() == "basic":
-            try:
-                return base64.b64decode(value, validate=True).decode().partition(":")[0] or None
-            except (binascii.Error, ValueError):
-                return None
+        if authorization[:7].lower() == b"bearer ":
+            return authorization[7:].decode("latin-1").strip() or None
+        user, _ = basic(request)
+        return user or None
+    if b"key=" not in request.query.lower() or request.query.count(b"&") >= _MOST_PARAMETERS:
         return None
-    if b"key=" in request.query:
-        keys = parse_qs(request.query.decode("latin-1"), max_num_fields=50).get("key")
-        return keys[0] if keys else None
-    return None
+    told = parse_qs(request.query.decode("latin-1"))
+    return next(iter(told.get("key") or told.get("writeKey") or ()), None)
 
 
-def verify(request: Request, source: Source, now: datetime) -> None:
-    """Raises Unauthentic unless the request carries a key of `source` that is in force, by a way it may take."""
+def basic(request: Request) -> tuple[str, str]:
+    """User name and password of `Authorization: Basic`; empty where there is none."""
+    scheme, _, value = (request.header(b"authorization") or "").partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        user, _, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return "", ""
+    return user, password
+
+
+def verify(
+    request: Request, source: Source, now: datetime, elsewhere: Callable[[Request], str | None] | None = None
+) -> None:
+    """Raises Unauthentic unless the request carries a key of `source` that is in force, by a way it may take. A tool
+    that has its key in a place of its own says where: `elsewhere`."""
     key = presented(request)
+    if key is not None and source.holds(key, now):
+        if source.access == "secret" and in_address(request):
+            raise Unauthentic  # it is in a log already: rotate it
+        return
+    key = elsewhere(request) if elsewhere is not None else None
     if key is None or not source.holds(key, now):
         raise Unauthentic
-    if source.access == "secret" and in_address(request):
-        raise Unauthentic  # it is in a log already: rotate it
 
 
 def in_address(request: Request) -> bool:
@@ -47,16 +63,6 @@ def in_address(request: Request) -> bool:
 def verify_webhook(request: Request, source: Source, now: datetime) -> None:
     """Raises Unauthentic unless a webhook carries a key of `source`: as the password of `Basic` (with any user name),
     as its user name, as `Bearer`, or as `?key=`, because an address is all that many tools can be given."""
-    key = _password(request) or presented(request)
+    key = basic(request)[1] or presented(request)
     if key is None or not source.holds(key, now):
         raise Unauthentic
-
-
-def _password(request: Request) -> str | None:
-    scheme, _, value = (request.header(b"authorization") or "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2] or None
-    except (binascii.Error, ValueError):
-        return None

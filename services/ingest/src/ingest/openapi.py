@@ -138,7 +138,7 @@ def _paths() -> dict[str, Any]:
                     required=False,
                 )
             }
-            for call in ("batch", *CALLS)
+            for call in ("batch", "import", *CALLS)
         },
     }
 

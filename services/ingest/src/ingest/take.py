@@ -18,7 +18,7 @@ from relevo.service import Problem
 from relevo.stream.kafka import Outgoing
 
 SINGLE_LIMIT, BATCH_LIMIT = 256 * 1024, 500 * 1024
-MOST_ITEMS = 1_000
+MOST_ITEMS, MOST_SDK_EVENTS = 1_000, 2_500  # the latter are Segment's own limit
 FORMS = "/v1/forms/"
 
 
@@ -58,7 +58,7 @@ async def segment_calls(desk: Desk, request: Request) -> Reply:
     """The Segment HTTP API: exactly 200 once everything is durable; what is unusable as failed touchpoints."""
     now = desk.now()
     source = by_key(desk.sources.now, request, now, segment.write_key)
-    await keep_all(desk, _read(segment.normalise, desk, request, source, now), request, source, now)
+    await keep_all(desk, _read(segment.normalise, desk, request, source, now, MOST_SDK_EVENTS), request, source, now)
     return json_reply({"success": True})
 
 
@@ -119,14 +119,15 @@ def _read(
     request: Request,
     source: Source,
     now: datetime,
+    most: int = MOST_ITEMS,
 ) -> Sequence[Outcome]:
     """The request's items. Raises Problem: unreadable as a whole, too many, or faster than the source may send."""
     try:
         outcomes = normalise(request, source, now)
     except Unusable as unusable:
         raise _refusal(source, unusable) from None
-    if len(outcomes) > MOST_ITEMS:
-        raise Problem(413, "Too many at once", detail=f"Send at most {MOST_ITEMS} in one request.")
+    if len(outcomes) > most:
+        raise Problem(413, "Too many at once", detail=f"Send at most {most} in one request.")
     desk.rated(source, len(outcomes))
     return outcomes
 

@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -89,9 +90,16 @@ def json_reply(body: Any, status: int = 200) -> Reply:
     return Reply(status, orjson.dumps(body))
 
 
-def problem_reply(problem: Problem) -> Reply:
+def problem_reply(problem: Problem, more: Mapping[str, str] | None = None) -> Reply:
     extra = tuple((name.lower().encode(), value.encode()) for name, value in (problem.headers or {}).items())
-    return Reply(problem.status, orjson.dumps(problem.body()), ((b"content-type", b"application/problem+json"), *extra))
+    body = orjson.dumps(problem.body() | dict(more or {}))
+    return Reply(problem.status, body, ((b"content-type", b"application/problem+json"), *extra))
+
+
+def sdk_problem_reply(problem: Problem) -> Reply:
+    """With `code` and `message`, as Segment names them: SDKs of its first generation that miss these take the answer
+    for a broken connection and send a wrong key ten times."""
+    return problem_reply(problem, {"code": problem.title, "message": problem.detail or problem.title})
 
 
 async def send_reply(send: Send, reply: Reply, more: Headers = ()) -> None:

@@ -6,12 +6,13 @@ never costs the others, and never makes the answer an error: senders would drop,
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from ingest import keys
 from ingest.campaign import NAMED, of_url
 from ingest.dates import lenient
-from ingest.draft import Draft, Outcome, Refused, Request, Unauthentic, Unusable
+from ingest.draft import Draft, Outcome, Refused, Request, Unusable
 from ingest.json_body import flaw, parse, verbatim
 from ingest.registry import Source
 from ingest.sources.flatten import flatten, text
@@ -26,6 +27,9 @@ CALLS: Final[dict[str, TouchpointType]] = {
     "group": "grouped",
     "alias": "identified",
 }
+# In addresses also by their first letter, as browsers' SDKs write them; `import` is the old name of `batch`.
+ADDRESSES: Final = (*CALLS, *(call[0] for call in CALLS), "batch", "b", "import")
+_CALL_OF: Final = {**{call: call for call in CALLS}, **{call[0]: call for call in CALLS}}
 # The spec's own names of e-mail events (…/connections/spec/email/).
 _EMAIL_EVENTS: Final[dict[str, TouchpointType]] = {
     "email bounced": "email_bounced",
@@ -36,6 +40,7 @@ _EMAIL_EVENTS: Final[dict[str, TouchpointType]] = {
     "unsubscribed": "email_unsubscribed",
 }
 _NAMES = {"firstName": "first", "first_name": "first", "lastName": "last", "last_name": "last", "name": "full"}
+_SHARED = ("context", "integrations", "sentAt")  # of a batch with its events
 _PARTS = ("company", "address")  # traits that are objects, by the spec
 # What a call's data says that stands elsewhere in the touchpoint already.
 _SAID: Final[dict[str, tuple[str, ...]]] = {
@@ -60,48 +65,54 @@ def write_key(request: Request) -> str | None:
 
 
 def verify(request: Request, source: Source, now: datetime) -> None:
-    """Basic write key, or `writeKey` in the body. Raises Unauthentic."""
-    if b"authorization" in request.headers or keys.presented(request) is not None:
-        keys.verify(request, source, now)
-        return
-    key = write_key(request)
-    if key is None or not source.holds(key, now):
-        raise Unauthentic
+    """Basic or bearer write key, or `writeKey` in the body. Raises Unauthentic."""
+    keys.verify(request, source, now, write_key)
 
 
-def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outcome]:
-    """An outcome for each event, in order. A body that is no JSON is one Refused: its sender cannot mend it."""
-    call = request.path.rstrip("/").rpartition("/")[2]
+def normalise(
+    request: Request, source: Source, now: datetime, common: Mapping[str, Any] = MappingProxyType({})
+) -> Sequence[Outcome]:
+    """An outcome for each event, in order. A body that is no JSON is one Refused: its sender cannot mend it.
+
+    `common` holds what the request says elsewhere of events that do not say it themselves.
+    """
+    call = _CALL_OF.get(request.path.rstrip("/").rpartition("/")[2])
     try:
         value, suspicious = parse(request.body)
     except Unusable as unusable:
         return [Refused(unusable, request.body)]
     batch = value.get("batch") if isinstance(value, dict) else None
     if isinstance(batch, list):
-        shared = {name: value[name] for name in ("context", "sentAt", "integrations") if name in value}
-        return [_outcome(event, shared, None, suspicious) for event in batch]
+        shared = {**common, **{name: value[name] for name in _SHARED if name in value}}
+        return [_outcome(event, shared, None, suspicious, now) for event in batch]
     if isinstance(value, list):  # some SDKs leave the envelope out
-        return [_outcome(event, {}, None, suspicious) for event in value]
-    return [_outcome(value, {}, call if call in CALLS else None, suspicious)]
+        return [_outcome(event, common, None, suspicious, now) for event in value]
+    return [_outcome(value, common, call, suspicious, now)]
 
 
-def _outcome(event: Any, shared: Mapping[str, Any], call: str | None, suspicious: bool) -> Outcome:
+def _outcome(event: Any, shared: Mapping[str, Any], call: str | None, suspicious: bool, now: datetime) -> Outcome:
     if not isinstance(event, dict):
         return Refused(Unusable("An event is a JSON object."), verbatim(event))
-    event = {**shared, **{name: value for name, value in event.items() if name != "writeKey"}}
-    if isinstance(shared.get("context"), dict) and isinstance(event.get("context"), dict):
-        event["context"] = {**shared["context"], **event["context"]}
+    # What is null says nothing, so that what the batch says stands.
+    told = {name: value for name, value in event.items() if value is not None and name != "writeKey"}
+    event = {**shared, **told}
+    for name in ("context", "integrations"):
+        if name in shared and name in told and isinstance(shared[name], dict) and isinstance(told[name], dict):
+            event[name] = {**shared[name], **told[name]}
     if call is not None:
         event["type"] = call  # the address says which call it is; some senders leave it out of the body
+    sent_at = event.get("sentAt")
+    if "messageId" not in event:
+        event.pop("sentAt", None)  # another one each time it is sent, which the event's fingerprint must not show
     try:
         if suspicious and (found := flaw(event)) is not None:
             raise found
-        return _draft(event)
+        return _draft(event, _when(event, sent_at, now))
     except Unusable as unusable:
         return Refused(unusable, verbatim(event) if suspicious else event, text(event.get("messageId")), _found(event))
 
 
-def _draft(event: dict[str, Any]) -> Draft:
+def _draft(event: dict[str, Any], occurred_at: datetime | None) -> Draft:
     call = text(event.get("type")) or ""
     context, traits, properties = _object(event, "context"), _object(event, "traits"), _object(event, "properties")
     page = _object(context, "page")
@@ -121,6 +132,7 @@ def _draft(event: dict[str, Any]) -> Draft:
         "subject_line": text(properties.get("email_subject")),
         "link": text(properties.get("link_url")),
     }
+    traits = known if call == "identify" else traits
     data = {**_parts(traits), **traits} if call in ("identify", "group") else properties
     data = {"locale": context.get("locale"), **data}
     return Draft(
@@ -140,7 +152,7 @@ def _draft(event: dict[str, Any]) -> Draft:
         what={name: value for name, value in what.items() if value},
         fields=flatten({name: value for name, value in data.items() if name not in _SAID.get(call, ())}),
         campaign=_campaign(context, url, text(page.get("search"))),
-        occurred_at=_when(event),
+        occurred_at=occurred_at,
         agent=text(context.get("userAgent")),
     )
 
@@ -189,6 +201,16 @@ def _campaign(context: Mapping[str, Any], url: str | None, search: str | None) -
     return (of_url(search) if search else {}) | (of_url(url) if url else {}) | named
 
 
-def _when(event: Mapping[str, Any]) -> datetime | None:
-    """The event's own time. A malformed one is forgiven (`2015-2-02` stands in the documentation itself)."""
-    return lenient(event.get("timestamp")) or lenient(event.get("originalTimestamp"))
+def _when(event: Mapping[str, Any], sent_at: Any, now: datetime) -> datetime | None:
+    """The event's own time, by our clock: the sender's may be wrong, so the time between the event and its sending is
+    counted back from the receipt, as Segment does (…/connections/spec/common/#timestamps). Both of its timestamps, or
+    `receivedAt`, say that it was corrected before. A malformed one is forgiven (`2015-2-02` stands in the documentation
+    itself)."""
+    timestamp, original = lenient(event.get("timestamp")), lenient(event.get("originalTimestamp"))
+    told, sent = timestamp or original, lenient(sent_at)
+    if told is None or sent is None or (timestamp and original) or "receivedAt" in event:
+        return told
+    try:
+        return now - (sent - told)
+    except OverflowError:
+        return told
