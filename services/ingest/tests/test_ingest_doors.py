@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,6 +106,63 @@ async def test_sdk_batches_come_packed_under_any_label_their_key_in_header_or_bo
     assert {str(event.id) for event in recorded} == ids
 
 
+def basic(user: str, password: str = "") -> dict[str, str]:
+    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "success"),
+    [
+        ("POST", "/v1/batch", basic("key-of-app") | {"anonymousid": "YQ=="},
+         {"batch": [{"type": "page", "messageId": "of-rudderstack"}]}, {"success": True}),
+        ("POST", "/beacon/v1/batch?writeKey=key-of-pages", {},
+         {"batch": [{"type": "page", "anonymousId": "a", "messageId": "of-rudderstack"}]}, {"success": True}),
+        ("POST", "/api/s/s2s/track", {"x-write-key": "relevo:key-of-app"},
+         {"event": "e", "userId": "u", "messageId": "of-jitsu", "writeKey": "relevo:***"}, {"ok": True}),
+        ("POST", "/batch/", {}, {"api_key": "key-of-app", "batch": [
+            {"event": "e", "distinct_id": "u", "uuid": "of-posthog"}]}, {"status": "Ok"}),
+        ("POST", "/api/v1/customers/5/events", basic("site", "key-of-app"), {"name": "e", "id": "of-customer-io"}, {}),
+    ],
+)  # fmt: skip
+async def test_other_sdks_find_their_addresses_keys_and_answers(
+    at: Any, method: str, path: str, headers: dict[str, str], body: dict[str, Any], success: dict[str, Any]
+) -> None:
+    answer = await at.client.request(method, f"{at.url}{path}", json=body, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, success)
+    name = re.search(r"of-(?:rudderstack|jitsu|posthog|customer-io)", json.dumps(body))
+    assert name is not None
+    assert await at.recorded(1, {str(touchpoint_id("pages" if "pages" in path else "app", name.group()))})
+    wrong = await at.client.request(method, f"{at.url}{path}".replace("key-of-", "no-key-of-"), json={})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "Key missing or wrong")
+
+
+async def test_a_secret_key_in_a_beacon_s_address_is_refused(at: Any) -> None:
+    answer = await at.client.post(f"{at.url}/beacon/v1/batch?writeKey=key-of-app", json={"batch": []})
+    assert answer.status_code == 401
+
+
+async def test_customer_io_s_calls_come_by_their_own_methods(at: Any) -> None:
+    path = f"{at.url}/api/v1/customers/ana%2Bx%40empresa.es"
+    for method in ("PUT", "DELETE"):
+        answer = await at.client.request(method, path, json={}, headers=basic("site", "key-of-app"))
+        assert (answer.status_code, answer.json()) == (200, {})
+    refused = await at.client.get(path, headers=basic("site", "key-of-app"))
+    assert (refused.status_code, refused.headers["allow"]) == (405, "PUT, DELETE, OPTIONS")
+
+
+async def test_a_failed_event_of_another_sdk_is_read_its_own_way_when_it_is_mended(at: Any) -> None:
+    broken = {"event": "$pageview", "uuid": "posthog-to-mend", "properties": {"title": "Precios"}}
+    answer = await at.client.post(f"{at.url}/e/", json=broken | {"api_key": "key-of-app"})
+    assert answer.status_code == 200
+    (failed,) = await at.failed(1, {str(touchpoint_id("app", "posthog-to-mend"))})
+    again = failed.model_dump(mode="json", exclude={"body_base64"})
+    again["body"] = json.dumps(broken | {"distinct_id": "u-9"})
+    ops = {"authorization": "Bearer an-api-token"}
+    assert (await at.client.post(f"{at.url}/v1/replays", json=again, headers=ops)).status_code == 202
+    (event,) = await at.recorded(1, {str(failed.touchpoint_id)})
+    assert (event.touch, event.what.title, event.subjects[0].value) == ("page_viewed", "Precios", "company:u-9")
+
+
 async def test_a_batch_has_as_many_events_as_segment_takes(at: Any) -> None:
     event = {"type": "page", "anonymousId": "a"}
     answer = await at.post("/v1/batch", "app", json={"batch": [event | {"messageId": f"m{n}"} for n in range(2_500)]})
@@ -124,7 +182,8 @@ async def test_an_sdk_of_a_page_may_send_from_its_listed_origins(at: Any) -> Non
     path, mine = f"{at.url}/v1/t", {"origin": "https://www.example.com"}
     ask = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,x-retry-count"}
     preflight = await at.client.options(path, headers=mine | ask)
-    assert "x-retry-count" in preflight.headers["access-control-allow-headers"]
+    allowed = set(preflight.headers["access-control-allow-headers"].split(", "))
+    assert {"authorization", "x-retry-count", "anonymousid", "x-write-key"} <= allowed
     event = json.dumps({"userId": "u", "event": "e", "messageId": "from-a-page", "writeKey": "key-of-site"})
     sent = await at.client.post(path, content=event, headers=mine | {"content-type": "text/plain"})
     assert (sent.status_code, sent.headers["access-control-allow-origin"]) == (200, "https://www.example.com")

@@ -13,6 +13,7 @@ from ingest.draft import Draft, Refused, Request, Unusable
 from ingest.normalise import recorded
 from ingest.registry import Source
 from ingest.safe import record
+from ingest.sdks import sdk_of
 from ingest.sources import KINDS, Tool
 from ingest.take import BATCH_LIMIT, FORMS
 from ingest.webhooks import WEBHOOKS, given
@@ -31,7 +32,7 @@ class Replay(BaseModel):
     touchpoint_id: UUID = Field(description="The failed touchpoint's: the replayed one bears it too.")
     source: Text
     method: Text = "POST"
-    path: Text = Field(max_length=200, description="Where it came in: says how it is read.")
+    path: Text = Field(max_length=400, description="Where it came in: says how it is read.")
     headers: dict[Text, Text] = Field(default_factory=dict)
     body_base64: Base64Bytes | None = None
     body: Text | None = Field(default=None, description="The body as text, in place of body_base64.")
@@ -71,7 +72,7 @@ def router(desk: Desk) -> APIRouter:
         request = Request(told.method, told.path, gunzip(raw, BATCH_LIMIT) or raw, headers=headers)
         trace = traceparent(Request("POST", "", b"", headers=dict(http.scope["headers"])))
         try:
-            normalise = _tool(told.path, source).normalise
+            normalise = _tool(request, source).normalise
             request, outcomes = await given(desk, normalise, request, source, received_at)
             drafts = [_draft(outcome) for outcome in outcomes]
             ids = [told.touchpoint_id if n == 0 else uuid5(told.touchpoint_id, str(n)) for n in range(len(drafts))]
@@ -88,15 +89,15 @@ def router(desk: Desk) -> APIRouter:
     return api
 
 
-def _tool(path: str, source: Source) -> Tool:
-    """How a request that came in at `path` is read."""
-    if path == "/v1/touchpoints":
+def _tool(request: Request, source: Source) -> Tool:
+    """How a request that came in at this address is read."""
+    if request.path == "/v1/touchpoints":
         return KINDS["api"]
-    if path.startswith(FORMS):
+    if request.path.startswith(FORMS):
         return KINDS["form"]
-    if path.startswith(WEBHOOKS):
+    if request.path.startswith(WEBHOOKS):
         return KINDS[source.kind]
-    return KINDS["segment"]
+    return sdk_of(request.path, request.headers) or KINDS["segment"]
 
 
 def _draft(outcome: Draft | Refused) -> Draft:

@@ -49,6 +49,16 @@ def _iso(text: str) -> datetime | None:
     return moment
 
 
+def corrected(told: datetime | None, sent_at: datetime | None, received_at: datetime) -> datetime | None:
+    """A moment by our clock, where the sender's, which may be wrong, says both it and when it was sent."""
+    if told is None or sent_at is None:
+        return told
+    try:
+        return received_at - (sent_at - told)
+    except OverflowError:
+        return told
+
+
 def occurred(told: datetime | None, received_at: datetime) -> datetime:
     """When it happened: as the sender says, in UTC; the receipt where nothing is said, or what lies before 1970 or
     more than five minutes ahead of us."""

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ingest import take, webhooks
 from ingest.desk import Desk
 from ingest.draft import Headers, Reply, Request
-from ingest.sources import segment
+from ingest.sdks import ADDRESSES, CUSTOMERIO, Methods, post
+from ingest.sources.customerio_track import CUSTOMERS
 from ingest.take import FORMS
 from ingest.webhooks import WEBHOOKS
 from ingest.wire import Gone, arrive, problem_reply, sdk_problem_reply, send_reply, traceparent
@@ -26,7 +27,8 @@ _PREFLIGHT = (
     (b"access-control-allow-methods", b"POST"),
     (
         b"access-control-allow-headers",
-        b"authorization, content-type, content-encoding, idempotency-key, traceparent, x-retry-count",
+        b"authorization, content-type, content-encoding, idempotency-key, traceparent,"
+        b" anonymousid, x-write-key, x-enable-debug, x-ip-policy, x-retry-count",  # as pages' SDKs send them
     ),
     (b"access-control-max-age", b"7200"),
 )
@@ -36,7 +38,7 @@ class Door(NamedTuple):
     address: str  # or how it begins: without the name that stands in it, for traces
     work: Work
     limit: int = take.BATCH_LIMIT  # bytes of a body
-    methods: tuple[str, ...] = ("POST",)
+    methods: Methods = post
     refused: Callable[[Problem], Reply] = problem_reply
 
 
@@ -44,13 +46,17 @@ _DOORS = {
     door.address: door
     for door in (
         Door("/v1/touchpoints", take.touchpoints),
-        *(Door(f"/v1/{call}", take.segment_calls, refused=sdk_problem_reply) for call in segment.ADDRESSES),
+        *(
+            Door(path, take.sdk_calls, methods=sdk.methods, refused=sdk_problem_reply)
+            for path, sdk in ADDRESSES.items()
+        ),
     )
 }
 # Doors with a name in their address.
 _NAMED = (
     Door(FORMS, take.forms, take.SINGLE_LIMIT),
-    Door(WEBHOOKS, webhooks.webhook, webhooks.LIMIT, ("GET", "HEAD", "POST")),
+    Door(WEBHOOKS, webhooks.webhook, webhooks.LIMIT, lambda _: ("GET", "HEAD", "POST")),
+    Door(CUSTOMERS, take.sdk_calls, methods=CUSTOMERIO.methods, refused=sdk_problem_reply),
 )
 
 
@@ -73,8 +79,8 @@ class Doors:
         try:
             if scope["method"] == "OPTIONS":
                 reply = Reply(204, headers=_PREFLIGHT)
-            elif scope["method"] not in door.methods:
-                raise Problem(405, "Method not allowed", headers={"Allow": ", ".join((*door.methods, "OPTIONS"))})
+            elif scope["method"] not in (allowed := door.methods(path)):
+                raise Problem(405, "Method not allowed", headers={"Allow": ", ".join((*allowed, "OPTIONS"))})
             else:
                 request = await arrive(scope, headers, receive, door.limit)
                 reply = await (door.work if not recording() else _traced(door))(self._desk, request)

@@ -1,10 +1,12 @@
 """The hot routes in the OpenAPI document, by hand: FastAPI does not see them, their readers should."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic.json_schema import GenerateJsonSchema
 
+from ingest.sources import jitsu
 from ingest.sources.api import TouchpointBody
 from ingest.sources.segment import CALLS
 
@@ -128,18 +130,19 @@ def _paths() -> dict[str, Any]:
                 [name],
             ),
         },
+        **{f"/v1/{call}": {"post": _sdk_call(f"Segment's {call} call")} for call in ("batch", "import", *CALLS)},
+        "/beacon/v1/batch": {"post": _sdk_call("RudderStack's batch from a page that closes")},
+        "/api/s/{call}": {"post": _sdk_call("Jitsu's calls, from pages", call=jitsu.CALLS)},
+        "/api/s/s2s/{call}": {"post": _sdk_call("Jitsu's calls, from servers", call=jitsu.CALLS)},
         **{
-            f"/v1/{call}": {
-                "post": _operation(
-                    f"Segment's {call} call; whatever is no event is kept as a failed touchpoint",
-                    {"application/json": {"schema": {}}},
-                    {"200": {"description": "Durable; exactly 200, because SDKs send anything else again"}},
-                    [],
-                    required=False,
-                )
-            }
-            for call in ("batch", "import", *CALLS)
+            path: {"post": _sdk_call("PostHog's events; also at /capture/ and /e/")} for path in ("/batch/", "/i/v0/e/")
         },
+        "/api/v1/customers/{identifier}": {
+            "put": _sdk_call("Customer.io: a person is added or changed", identifier=()),
+            "delete": _sdk_call("Customer.io: a person is deleted there", identifier=()),
+        },
+        "/api/v1/customers/{identifier}/events": {"post": _sdk_call("Customer.io: a person's event", identifier=())},
+        "/api/v1/events": {"post": _sdk_call("Customer.io: an anonymous event")},
     }
 
 
@@ -154,6 +157,29 @@ def _asked(name: dict[str, Any]) -> dict[str, Any]:
             "401": {"description": "No such webhook", "content": problem},
         },
     }
+
+
+def _sdk_call(summary: str, **named: Sequence[str]) -> dict[str, Any]:
+    """`named` is what stands in the address, and what it may be, if that is not anything."""
+    answers: dict[str, Any] = {"200": {"description": "Durable; exactly 200, because SDKs send anything else again"}}
+    if any(named.values()):
+        problem = {"application/problem+json": {"schema": _PROBLEM}}
+        answers["404"] = {"description": "No such call", "content": problem}
+    return _operation(
+        f"{summary}; whatever is no event is kept as a failed touchpoint",
+        {"application/json": {"schema": {}}},
+        answers,
+        [
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string"} | ({"enum": known} if known else {}),
+            }
+            for name, known in named.items()
+        ],
+        required=False,
+    )
 
 
 def _operation(

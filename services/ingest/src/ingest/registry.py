@@ -21,7 +21,9 @@ from pydantic import (
 
 # Tools that call `/v1/webhooks/{source}`.
 Webhook = Literal["amazon_ses", "hubspot", "mailchimp", "mailgun", "mandrill", "postmark", "resend", "sendgrid"]
-Kind = Literal["api", "form", "segment", Webhook]
+# SDKs: their key says which source they are.
+Sdk = Literal["segment", "rudderstack", "jitsu", "posthog", "customerio_track"]
+Kind = Literal["api", "form", Sdk, Webhook]
 _WEBHOOKS: frozenset[str] = frozenset(get_args(Webhook))
 # By their own documentation: which sign every request; which have no signing rule at all; which sign for one of their
 # topics, with a public certificate; the others sign if asked to. And which sign the address they call with the body.

@@ -12,7 +12,8 @@ from ingest.json_body import raw
 from ingest.normalise import failed, recorded, refused
 from ingest.registry import Source
 from ingest.safe import kept, record
-from ingest.sources import KINDS, api, form, segment
+from ingest.sdks import sdk_of
+from ingest.sources import KINDS, api, form
 from ingest.wire import json_reply, problem_reply, too_large, traceparent
 from relevo.service import Problem
 from relevo.stream.kafka import Outgoing
@@ -54,12 +55,14 @@ async def touchpoints(desk: Desk, request: Request) -> Reply:
     return json_reply({"touchpoint_id": answers[0]["touchpoint_id"]}, 202)
 
 
-async def segment_calls(desk: Desk, request: Request) -> Reply:
-    """The Segment HTTP API: exactly 200 once everything is durable; what is unusable as failed touchpoints."""
+async def sdk_calls(desk: Desk, request: Request) -> Reply:
+    """SDKs' own APIs: exactly 200 once everything is durable; what is unusable as failed touchpoints."""
+    sdk = sdk_of(request.path, request.headers)
+    assert sdk is not None
     now = desk.now()
-    source = by_key(desk.sources.now, request, now, segment.write_key)
-    await keep_all(desk, _read(segment.normalise, desk, request, source, now, MOST_SDK_EVENTS), request, source, now)
-    return json_reply({"success": True})
+    source = by_key(desk.sources.now, request, now, sdk.write_key)
+    await keep_all(desk, _read(sdk.normalise, desk, request, source, now, MOST_SDK_EVENTS), request, source, now)
+    return Reply(200, sdk.success)
 
 
 async def keep_all(desk: Desk, outcomes: Sequence[Outcome], request: Request, source: Source, now: datetime) -> None:

@@ -26,7 +26,8 @@ _SPAN = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 Webhook = Literal["amazon_ses", "hubspot", "mailchimp", "mailgun", "mandrill", "postmark", "resend", "sendgrid"]
-Kind = Literal["api", "form", "segment", Webhook]
+Sdk = Literal["segment", "rudderstack", "jitsu", "posthog", "customerio_track"]
+Kind = Literal["api", "form", Sdk, Webhook]
 ALWAYS_SIGN = ("hubspot", "mailgun", "mandrill")
 NEVER_SIGN = ("mailchimp", "postmark")
 _OR_TOPIC = {"amazon_ses": " or its --topic"}

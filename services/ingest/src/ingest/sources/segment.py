@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ingest import keys
 from ingest.campaign import NAMED, of_url
-from ingest.dates import lenient
+from ingest.dates import corrected, lenient
 from ingest.draft import Draft, Outcome, Refused, Request, Unusable
 from ingest.json_body import flaw, parse, verbatim
 from ingest.registry import Source
@@ -101,18 +101,23 @@ def _outcome(event: Any, shared: Mapping[str, Any], call: str | None, suspicious
             event[name] = {**shared[name], **told[name]}
     if call is not None:
         event["type"] = call  # the address says which call it is; some senders leave it out of the body
-    sent_at = event.get("sentAt")
+    occurred_at = _when(event, now)
     if "messageId" not in event:
         event.pop("sentAt", None)  # another one each time it is sent, which the event's fingerprint must not show
+    return read(event, event, occurred_at, suspicious)
+
+
+def read(event: Mapping[str, Any], told: Any, occurred_at: datetime | None, suspicious: bool) -> Outcome:
+    """A call in Segment's words, which its sender told as `told`: tools whose words are others translate theirs."""
     try:
-        if suspicious and (found := flaw(event)) is not None:
+        if suspicious and (found := flaw(told)) is not None:
             raise found
-        return _draft(event, _when(event, sent_at, now))
+        return _draft(event, told, occurred_at)
     except Unusable as unusable:
-        return Refused(unusable, verbatim(event) if suspicious else event, text(event.get("messageId")), _found(event))
+        return Refused(unusable, verbatim(told) if suspicious else told, text(event.get("messageId")), _found(event))
 
 
-def _draft(event: dict[str, Any], occurred_at: datetime | None) -> Draft:
+def _draft(event: Mapping[str, Any], told: Any, occurred_at: datetime | None) -> Draft:
     call = text(event.get("type")) or ""
     context, traits, properties = _object(event, "context"), _object(event, "traits"), _object(event, "properties")
     page = _object(context, "page")
@@ -121,7 +126,9 @@ def _draft(event: dict[str, Any], occurred_at: datetime | None) -> Draft:
     email = _email(event)
     company = traits if call == "group" else known.get("company")
     names = (
-        {} if call == "group" else {ours: told for theirs, ours in _NAMES.items() if (told := text(known.get(theirs)))}
+        {}
+        if call == "group"
+        else {ours: given for theirs, ours in _NAMES.items() if (given := text(known.get(theirs)))}
     )
     url = text(properties.get("url")) or text(page.get("url"))
     what = {
@@ -137,7 +144,7 @@ def _draft(event: dict[str, Any], occurred_at: datetime | None) -> Draft:
     data = {"locale": context.get("locale"), **data}
     return Draft(
         touch=_EMAIL_EVENTS.get((name or "").lower(), "tracked") if call == "track" else CALLS.get(call, "other"),
-        told=event,
+        told=told,
         event_id=text(event.get("messageId")),
         original_type=call or None,
         email=email,
@@ -201,16 +208,12 @@ def _campaign(context: Mapping[str, Any], url: str | None, search: str | None) -
     return (of_url(search) if search else {}) | (of_url(url) if url else {}) | named
 
 
-def _when(event: Mapping[str, Any], sent_at: Any, now: datetime) -> datetime | None:
-    """The event's own time, by our clock: the sender's may be wrong, so the time between the event and its sending is
-    counted back from the receipt, as Segment does (…/connections/spec/common/#timestamps). Both of its timestamps, or
-    `receivedAt`, say that it was corrected before. A malformed one is forgiven (`2015-2-02` stands in the documentation
-    itself)."""
+def _when(event: Mapping[str, Any], now: datetime) -> datetime | None:
+    """The event's own time, by our clock as Segment corrects it (…/connections/spec/common/#timestamps). Both of its
+    timestamps, or `receivedAt`, say that this was done before. A malformed one is forgiven (`2015-2-02` stands in the
+    documentation itself)."""
     timestamp, original = lenient(event.get("timestamp")), lenient(event.get("originalTimestamp"))
-    told, sent = timestamp or original, lenient(sent_at)
-    if told is None or sent is None or (timestamp and original) or "receivedAt" in event:
+    told = timestamp or original
+    if (timestamp and original) or "receivedAt" in event:
         return told
-    try:
-        return now - (sent - told)
-    except OverflowError:
-        return told
+    return corrected(told, lenient(event.get("sentAt")), now)
