@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The browser of the console's tests: the one RELEVO_CHROMIUM or the path names; else Debian's, where root may install it.
+# The browser of tests that drive one: what RELEVO_CHROMIUM or the path names; else Debian's, where root may install it.
 # Ends with 0 in any case: without a browser those tests say so themselves.
 set -u
 [ -n "${RELEVO_CHROMIUM:-}" ] && exit 0

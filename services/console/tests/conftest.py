@@ -1,8 +1,6 @@
 """The console's tests run it on a real PostgreSQL: each test on a fresh copy of one migrated database."""
 
-import os
 import secrets
-import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -17,7 +15,7 @@ import httpx
 import pytest
 import pytest_asyncio
 import yaml
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 from sqlalchemy import event
 
 from console import handlers
@@ -29,6 +27,7 @@ from relevo.events.leads import Company, Contact, Contribution, Score, Snapshot,
 from relevo.events.touchpoints import CompanyName, Names, Subject, What
 from relevo.service import Service
 from relevo.service.web import Guard
+from relevo.testing.browser import chromium
 from relevo.testing.databases import fresh_database
 from relevo.testing.services import migrate_database, ready, running
 
@@ -133,23 +132,8 @@ def free_port() -> int:
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
-    """The real browser: Chromium of the system."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = os.environ.get("RELEVO_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        lacking = "no browser: `apt-get install chromium`, or set RELEVO_CHROMIUM to one"
-        # Where CI runs its absence is a failure; a person without root sees what was not run, and why.
-        pytest.fail(lacking, pytrace=False) if os.environ.get("CI") else pytest.skip(lacking)
-    quiet = (
-        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-        " --disable-component-update --disable-sync"
-    )
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=path, args=quiet.split())
-        try:
-            yield opened
-        finally:
-            await opened.close()
+    async with chromium() as opened:
+        yield opened
 
 
 @pytest_asyncio.fixture

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from ingest import tracker
 from ingest.api import router
 from ingest.desk import Desk
 from ingest.doors import Doors
@@ -23,7 +24,7 @@ def ingest() -> Service:
         "ingest",
         8001,
         description="Touchpoints in: received, verified, normalised, durable before the 2xx.",
-        api=[router(desk)],
+        api=[router(desk), tracker.router()],
         configure_app=configure,
         uses=[desk.opened],
         loops=[desk.drain, desk.watch, desk.mind_disk],
