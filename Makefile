@@ -10,7 +10,7 @@ SERVICES := ingest scoring handoff sla-monitor console
 BROKER ?= embedded
 WORKERS ?= 3
 
-.PHONY: help demo up test check bench faults kafka contracts lock format clean
+.PHONY: help demo up test check bench faults sdks kafka contracts lock format clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
@@ -36,6 +36,9 @@ bench: .venv/ready ## every figure beside its baseline
 
 faults: .venv/ready ## kills, cuts and freezes, with a checked history
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+sdks: .venv/ready ## real SDKs send 1,000 events each, once with the broker away for ten seconds; BROKER=apache kills it too
+	@RELEVO_SDK_EVENTS=1000 RELEVO_SDK_AWAY=10 BROKER=$(BROKER) $(BIN)/python -m pytest tests/test_sdks.py -sv $(ARGS)
 
 kafka: .venv/ready ## a real Apache Kafka in the foreground (Maven, Java 17)
 	@$(BIN)/python -m relevo_local.apache $(ARGS)
