@@ -13,7 +13,7 @@ from ingest.draft import Draft, Request, Unusable
 from ingest.normalise import recorded
 from ingest.registry import Source
 from ingest.sources import form
-from ingest.sources.guess import plain
+from relevo.meanings import plain
 
 MATERIAL = Path(os.environ.get("RELEVO_MATERIAL", Path(__file__).parents[4] / "shared" / "material")) / "web_forms"
 with_material = pytest.mark.skipif(not MATERIAL.is_dir(), reason="RELEVO_MATERIAL is not there")

@@ -4,18 +4,9 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
-# utm_name → the event's own name for it
-UTM = {
-    "utm_source": "source",
-    "utm_medium": "medium",
-    "utm_campaign": "name",
-    "utm_term": "term",
-    "utm_content": "content",
-}
+from relevo.meanings import CLICK_IDS, UTM
+
 NAMED = tuple(UTM.values())
-# Google (three), Meta, Microsoft, LinkedIn, TikTok, X, Google Display, Reddit, Pinterest, Snapchat
-CLICK_IDS = ("gclid", "gbraid", "wbraid", "fbclid", "msclkid", "li_fat_id", "ttclid", "twclid", "dclid",
-             "rdt_cid", "epik", "sccid")  # fmt: skip
 _TELLING = re.compile(rf"[?&](utm_[a-z]+|{'|'.join(CLICK_IDS)})=([^&#]*)", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 MOST_URL = 2048

@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from relevo.meanings import MEANINGS
+
 # Tools that call `/v1/webhooks/{source}`.
 Webhook = Literal["amazon_ses", "hubspot", "mailchimp", "mailgun", "mandrill", "postmark", "resend", "sendgrid"]
 # SDKs: their key says which source they are.
@@ -31,11 +33,6 @@ ALWAYS_SIGN = frozenset({"hubspot", "mailgun", "mandrill"})
 NEVER_SIGN = frozenset({"mailchimp", "postmark"})
 _SIGN_BY_TOPIC = frozenset({"amazon_ses"})
 _SIGN_THEIR_ADDRESS = frozenset({"hubspot", "mandrill"})
-
-FORM_MEANINGS = (
-    "email", "phone", "name", "first_name", "last_name", "company", "website", "message", "consent",
-    "user_id", "anonymous_id", "event_id", "occurred_at", "url", "title", "form",
-)  # fmt: skip
 
 
 class _Strict(BaseModel):
@@ -133,9 +130,9 @@ class Source(_Strict):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        unknown = set(self.fields) - set(FORM_MEANINGS)
+        unknown = set(self.fields) - set(MEANINGS)
         if unknown:
-            raise ValueError(f"fields: {sorted(unknown)[0]} is no meaning; known are {', '.join(FORM_MEANINGS)}")
+            raise ValueError(f"fields: {sorted(unknown)[0]} is no meaning; known are {', '.join(MEANINGS)}")
         for origin in self.origins:
             parts = urlsplit(origin)
             if origin != "*" and (

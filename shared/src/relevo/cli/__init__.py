@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import typer
 
+from relevo.cli.importing import import_
 from relevo.cli.playbook import playbook
 from relevo.cli.sources import sources
 
@@ -23,6 +24,7 @@ main = typer.Typer(
 )
 main.add_typer(playbook, name="playbook")
 main.add_typer(sources, name="sources")
+main.command("import")(import_)
 
 if find_spec("relevo_local") and find_spec("relevo_local.commands"):
     import_module("relevo_local.commands").add_to(main)

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ingest import keys
-from ingest.campaign import CLICK_IDS, UTM, of_fields
+from ingest.campaign import of_fields
 from ingest.dates import lenient
 from ingest.draft import Draft, Outcome, Request
 from ingest.registry import Source
 from ingest.sources.form_body import fields as read_fields
-from ingest.sources.guess import is_machinery, meanings, plain
 from relevo.events.touchpoints import Consent
+from relevo.meanings import CLICK_IDS, UTM, is_machinery, is_no, meanings, person, plain
 
 verify = keys.verify
-
-_NO = frozenset("0 false no off none".split())
 
 
 def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outcome]:
@@ -26,9 +24,7 @@ def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outco
     def of(meaning: str) -> str | None:
         return fields.get(told[meaning]) if meaning in told else None
 
-    first, last, full = of("first_name"), of("last_name"), of("name")
-    if full and last and not first:  # «nombre» beside «apellidos» is the first name alone
-        first, full = full, None
+    first, last, full = person(of("first_name"), of("last_name"), of("name"))
     consumed = {name for meaning, name in told.items() if meaning not in ("consent",)}
     return [
         Draft(
@@ -75,9 +71,7 @@ def _campaigns(name: str) -> bool:
 
 
 def _consent(value: str | None, now: datetime) -> Consent | None:
-    """A ticked box is consent, given now; an unticked one is not sent by browsers, or sent as no."""
+    """A ticked box is consent, given now."""
     if value is None:
         return None
-    if value.strip().lower() in _NO:
-        return Consent(basis="none", at=now)
-    return Consent(basis="consent", at=now)
+    return Consent(basis="none" if is_no(value) else "consent", at=now)

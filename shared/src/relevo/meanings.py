@@ -1,11 +1,10 @@
-"""What a form's field means, by its name, in English and Spanish. PURE."""
+"""What a form's field or a table's column means, by its name, in English and Spanish. PURE."""
 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from ingest.registry import FORM_MEANINGS
 from relevo.events.identity import canonical_email
 
 # The better names first: the first field found wins.
@@ -38,8 +37,20 @@ _NAMES: dict[str, str] = {
     "title": "page_title page_name titulo_de_la_pagina",
     "form": "form form_name form_id form_title formulario nombre_del_formulario",
 }
-assert set(_NAMES) == set(FORM_MEANINGS)
+MEANINGS = tuple(_NAMES)
 _RANKED = {name: (meaning, rank) for meaning, names in _NAMES.items() for rank, name in enumerate(names.split())}
+
+# Where a visit came from: utm_name → the event's own name for it.
+UTM = {
+    "utm_source": "source",
+    "utm_medium": "medium",
+    "utm_campaign": "name",
+    "utm_term": "term",
+    "utm_content": "content",
+}
+# Google (three), Meta, Microsoft, LinkedIn, TikTok, X, Google Display, Reddit, Pinterest, Snapchat
+CLICK_IDS = ("gclid", "gbraid", "wbraid", "fbclid", "msclkid", "li_fat_id", "ttclid", "twclid", "dclid",
+             "rdt_cid", "epik", "sccid")  # fmt: skip
 
 # Never kept: what proves a session or a person, and what only the form's own machinery needs.
 _MACHINERY = re.compile(
@@ -91,3 +102,16 @@ def meanings(fields: Mapping[str, str], mapping: Mapping[str, Iterable[str]]) ->
         if len(addresses) == 1:
             found["email"] = addresses[0]
     return found
+
+
+def person(first: str | None, last: str | None, full: str | None) -> tuple[str | None, str | None, str | None]:
+    """First, last and full name: «nombre» beside «apellidos» is the first name alone."""
+    return (full, last, None) if full and last and not first else (first, last, full)
+
+
+_NO = frozenset("0 false no off none".split())
+
+
+def is_no(value: str) -> bool:
+    """Whether what a field of consent holds is a refusal; a box that is not ticked is not sent, or sent as no."""
+    return value.strip().lower() in _NO
