@@ -15,8 +15,8 @@ from ingest.registry import Source
 from ingest.safe import record
 from ingest.sdks import sdk_of
 from ingest.sources import KINDS, Tool
-from ingest.take import BATCH_LIMIT, FORMS
-from ingest.webhooks import WEBHOOKS, given
+from ingest.take import FORMS
+from ingest.webhooks import LIMIT, WEBHOOKS, given
 from ingest.wire import gunzip, traceparent
 from relevo.service import Actor, Problem, Text, body, needs, respond
 
@@ -69,7 +69,7 @@ def router(desk: Desk) -> APIRouter:
             raise Problem(422, "Not valid", detail="It cannot have come in later than now.", field="received_at")
         raw = told.body.encode() if told.body is not None else told.body_base64 or b""
         headers = {name.lower().encode(): value.encode() for name, value in told.headers.items()}
-        request = Request(told.method, told.path, gunzip(raw, BATCH_LIMIT) or raw, headers=headers)
+        request = Request(told.method, told.path, gunzip(raw, LIMIT) or raw, headers=headers)
         trace = traceparent(Request("POST", "", b"", headers=dict(http.scope["headers"])))
         try:
             normalise = _tool(request, source).normalise

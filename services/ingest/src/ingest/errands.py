@@ -30,9 +30,9 @@ class Errands:
         try:
             answer = await self._client.send("GET", get.url, headers=get.headers)
         except NoAnswer as error:
-            raise _later(str(error)) from None
+            raise later(str(error)) from None
         if answer.status >= 500 or answer.status == 429 or answer.cut:
-            raise _later(f"it answered {answer.status}")
+            raise later(f"it answered {answer.status}")
         fetched = Fetched(answer.status, answer.body)
         if get.stays and answer.status == 200:
             if len(self._kept) >= _MOST_KEPT:
@@ -41,7 +41,8 @@ class Errands:
         return fetched
 
 
-def _later(why: str) -> Problem:
+def later(why: str) -> Problem:
+    """The sender is asked to come again."""
     return Problem(
         503,
         "Not fetched",

@@ -97,7 +97,7 @@ class Source(_Strict):
         default=(), description="What a webhook's tool signs with, or its public key; two while one is rotated."
     )
     topics: tuple[str, ...] = Field(default=(), description="amazon_ses: the SNS topics (ARN) that may send.")
-    url: str | None = Field(default=None, description="The webhook's address exactly as its tool has it.")
+    url: str | None = Field(default=None, description="The webhook's address as its tool has it, without any key.")
     origins: tuple[str, ...] = Field(default=(), description="Pages that may send (public); https://www.example.com")
     rate: Rate | None = None
     id_namespace: Name = Field(default="company", description="Whose user ids these are; the company's own.")
@@ -183,8 +183,11 @@ def _unproven_webhook(source: Source) -> str | None:
     ways = "keys" if kind in NEVER_SIGN else "keys or topics" if kind in _SIGN_BY_TOPIC else "keys or secrets"
     if source.access == "public":
         return "access: a webhook is secret, its address is for the tool alone"
-    if source.url is not None and urlsplit(source.url).scheme not in ("http", "https"):
+    address = urlsplit(source.url or "https://none.given")
+    if address.scheme not in ("http", "https") or not address.hostname:
         return "url: write the whole address, as in https://ingest.example.com/v1/webhooks/name"
+    if "@" in address.netloc or address.query or address.fragment:
+        return "url: leave user, password and ?key= out, they are secret; what a tool calls them with is added"
     if source.secrets and kind in NEVER_SIGN | _SIGN_BY_TOPIC:
         return f"secrets: {kind} has none to sign with; give it {ways}"
     if source.topics and kind not in _SIGN_BY_TOPIC:

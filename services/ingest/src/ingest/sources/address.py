@@ -10,13 +10,13 @@ from ingest.registry import Source
 
 
 def called(request: Request, source: Source) -> str:
-    """The source's `url`, with what the request adds to it: the user and password a tool's address held, and its query.
+    """The source's `url`, with the user, password and query that the tool's address holds, as the request shows them.
 
     Neither the host nor the scheme is taken from the request: a proxy in between has its own.
     """
-    parts = urlsplit(source.url or "")
+    parts = urlsplit(source.url or "")._replace(query=request.query.decode("latin-1"))
     scheme, _, told = (request.header(b"authorization") or "").partition(" ")
-    if "@" not in parts.netloc and scheme.lower() == "basic":
+    if scheme.lower() == "basic":
         with suppress(binascii.Error, ValueError):
             parts = parts._replace(netloc=f"{base64.b64decode(told.strip(), validate=True).decode()}@{parts.netloc}")
-    return urlunsplit(parts if parts.query else parts._replace(query=request.query.decode("latin-1")))
+    return urlunsplit(parts)
