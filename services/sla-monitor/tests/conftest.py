@@ -16,7 +16,9 @@ from relevo.events import (
     LeadContacted,
     LeadDisqualified,
     LeadErased,
+    LeadMerged,
     LeadPaused,
+    LeadQualified,
     LeadRecycled,
     LeadRejected,
     LeadResumed,
@@ -27,7 +29,7 @@ from relevo.events import (
     PlaybookStamp,
 )
 from relevo.events.assignments import Rep
-from relevo.events.leads import Contact, Score, Snapshot
+from relevo.events.leads import Company, Contact, Score, Snapshot, Trigger
 from relevo.testing.kept import Kept, migrated_database
 from sla_monitor.firing import fire_due
 
@@ -129,6 +131,12 @@ class Lead:
     version: int = 0
     rep: str = ""
 
+    def qualified(self, when: datetime, **contact: Any) -> Event:
+        return LeadQualified(
+            **self._decided(when), trigger=Trigger(kind="cell", id=self.trigger, name=self.trigger), contributions=(),
+            **{name: value for name, value in self._about(**contact).items() if name != "trigger"},
+        )  # fmt: skip
+
     def assigned(self, when: datetime, rep: str = "ana", team: str = "north", by: str = "system", **more: Any) -> Event:
         self.version, self.rep = self.version + 1, rep
         return LeadAssigned(
@@ -173,6 +181,14 @@ class Lead:
     def disqualified(self, when: datetime) -> Event:
         return LeadDisqualified(**self._decided(when), from_stage="sql", reason="wrong_size")
 
+    def merged_into(self, survivor: "Lead", when: datetime) -> dict[str, Event]:
+        """Both halves: each under its own lead's key."""
+        about = {"merge_id": uuid4(), "survivor": survivor.lead_id, "loser": self.lead_id, "snapshot": Snapshot()}
+        return {
+            "survivor": LeadMerged(**survivor._decided(when, "user:boss"), **about),
+            "loser": LeadMerged(**self._decided(when, "user:boss"), **about),
+        }
+
     def erased(self, when: datetime) -> Event:
         return LeadErased(at=when, by="user:admin", lead_id=self.lead_id, subject_ids=(), received_before=when)
 
@@ -182,16 +198,20 @@ class Lead:
             "at": when, "by": by, "lead_id": self.lead_id, "cycle": self.cycle, "playbook": STAMP, "trace": trace,
         }  # fmt: skip
 
-    def _owned(self, when: datetime, *, version: int | None = None, rep: str | None = None) -> dict[str, Any]:
+    def _owned(
+        self, when: datetime, *, version: int | None = None, rep: str | None = None, by: str | None = None
+    ) -> dict[str, Any]:
         who = {"version": version or self.version, "rep": rep or self.rep}
-        return self._decided(when, f"rep:{who['rep']}") | {"assignment_id": self.assignment_id} | who
+        return self._decided(when, by or f"rep:{who['rep']}") | {"assignment_id": self.assignment_id} | who
 
-    def _about(self) -> dict[str, Any]:
+    def _about(self, **contact: Any) -> dict[str, Any]:
         return {
             "score": Score(persona="operations", grade="A", level=1, fit=60, engagement=60),
             "trigger": self.trigger,
             "snapshot": Snapshot(
-                contact=Contact(email="olga@acme.example"), attributes={"company.employees": self.employees}
+                contact=Contact(email="olga@acme.example", **contact),
+                company=Company(name="Acme"),
+                attributes={"company.employees": self.employees},
             ),
         }
 

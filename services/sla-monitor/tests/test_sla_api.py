@@ -14,8 +14,9 @@ import pytest_asyncio
 from relevo.service import Settings
 from relevo.testing.services import running
 from relevo_local.ports import Ports
-from sla_monitor.handlers import keep_clocks
+from sla_monitor.handlers import keep_clocks, note_mqls
 from sla_monitor.main import service
+from sla_monitor.reckoning import say_changes
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -189,3 +190,32 @@ async def test_a_wrong_filter_is_refused(api, query):
 async def test_nobody_knows_a_lead_that_is_not_there(api):
     for path in ("/v1/clocks", "/v1/breaches"):
         assert (await api.get(path, params={"lead_id": str(uuid4())})).json() == {"items": [], "next": None}
+
+
+async def test_commitments_show_where_each_side_stands(kept, api, make, documents):
+    written = (
+        "commitments:\n"
+        "  - {id: mqls, name: MQLs, side: marketing, measure: mqls, period: week, target: 2}\n"
+        "  - {id: answered, name: In time, side: sales, measure: answered_in_time, period: week, target: 90%}\n"
+    )
+    await kept.publish(sla=documents["sla.yaml"] + written)
+    lead = make()
+    await kept.handle(note_mqls, lead.qualified(at(10)))
+    await kept.handle(keep_clocks, lead.assigned(at(10)), lead.accepted(at(11)))
+    await kept.stop_the_clock(at(11.5))
+    await kept.said(say_changes)
+    mqls, answered = (await api.get("/v1/commitments")).json()["items"]
+    gone = mqls.pop("gone")
+    assert gone == pytest.approx((2.5 + 11.5) / (40 + 168)), "of the hours of both teams"
+    assert mqls == {
+        "commitment": "mqls", "name": "MQLs", "side": "marketing", "team": None, "measure": "mqls", "period": "week",
+        "period_from": iso(0), "period_to": iso(0, day=7), "counted": 1, "kept": 0, "target": 2, "actual": 1,
+        "pace": pytest.approx(2 * gone), "projection": pytest.approx(1 / gone), "state": "on_track",
+        "since": iso(11.5),
+    }  # fmt: skip
+    assert (answered["counted"], answered["kept"], answered["actual"], answered["state"]) == (1, 1, 1, "on_track")
+    before = (await api.get("/v1/commitments", params={"back": 1})).json()["items"]
+    assert [(each["counted"], each["state"], each["period_to"]) for each in before] == [
+        (0, "missed", iso(0)), (0, "met", iso(0)),
+    ]  # fmt: skip
+    assert (await api.get("/v1/commitments", params={"back": -1})).status_code == 422

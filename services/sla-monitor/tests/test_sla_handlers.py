@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from relevo.calendar import calendar, elapsed
 from relevo.events import SlaCorrected, SlaMet, SlaStarted
 from sla_monitor.adoption import take_over
-from sla_monitor.handlers import erase, keep_clocks
+from sla_monitor.handlers import erase, join_merged, keep_clocks, note_mqls
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -161,6 +161,37 @@ async def test_an_assignment_that_is_heard_of_again_changes_nothing(kept, lead):
     before = await kept.sql("select * from clock order by seq")
     assert await kept.handle(keep_clocks, first) == []
     assert await kept.sql("select * from clock order by seq") == before
+
+
+# --- merges ---
+
+
+@pytest.mark.parametrize("order", [("survivor", "loser"), ("loser", "survivor")])
+async def test_a_merge_ends_the_loser_s_promises_and_gives_the_survivor_the_earlier_start(kept, make, order):
+    loser, survivor = make(mql_at=at(9.5)), make(mql_at=at(10.5))
+    await kept.handle(note_mqls, loser.qualified(at(9.5)), survivor.qualified(at(10.5)))
+    await kept.handle(keep_clocks, loser.assigned(at(9.5)), survivor.assigned(at(10.5)))
+    merge = loser.merged_into(survivor, at(12))
+    assert await kept.handle(join_merged, merge[order[0]]) == []
+    said = await kept.handle(join_merged, merge[order[1]])
+    assert [(event.lead_id, event.kind, event.started_at, event.due_at) for event in said] == [
+        (survivor.lead_id, "first_contact", at(9.5), at(9.5, day=1)),
+    ]  # fmt: skip
+    assert {state for state, _ in (await kept.clocks(loser)).values()} == {"ended"}
+    assert (await kept.clocks(survivor))["answer"] == ("running", at(14.5)), "it speaks of that assignment alone"
+    (standing,) = await kept.sql("select mql_at from standing where lead_id = $1", survivor.lead_id)
+    assert standing["mql_at"] == at(9.5)
+    assert await kept.handle(join_merged, *merge.values()) == [], "heard again"
+    assert await kept.handle(keep_clocks, loser.rejected(at(12), "propose_merge", by="system")) == []
+    await kept.stop_the_clock(at(10, day=20))
+    assert {event.lead_id for event in await kept.fire(loser, survivor)} == {survivor.lead_id}
+
+
+async def test_a_rejection_by_nobody_is_no_answer(kept, lead):
+    await kept.handle(keep_clocks, lead.assigned(at(10)))
+    assert await kept.handle(keep_clocks, lead.rejected(at(11), "propose_merge", by="system")) == []
+    assert {state for state, _ in (await kept.clocks(lead)).values()} == {"ended"}
+    assert [tuple(row) for row in await kept.sql("select reviewed_at, accepted from standing")] == [(None, None)]
 
 
 # --- pauses ---

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from relevo.calendar import Calendar
-from relevo.events import PlaybookStamp
+from relevo.events import LeadQualified, PlaybookStamp
 from relevo.events.vocabulary import ClockKind
-from relevo.playbook import Activation, Playbook, Policy, RuleFailed
+from relevo.playbook import Activation, Playbook, Policy, RuleFailed, Verdict, mql_values
 from sla_monitor.clock import Promise, Rung
 
 
@@ -75,6 +75,13 @@ class Agreement:
             if owner.calendar is not None and self.calendar(self.stamp.version, owner.calendar) is not None:
                 return owner.calendar
         return team.calendar if team is not None else f"of team {owner.team}"
+
+
+def is_complete(mql: LeadQualified, book: Playbook) -> Verdict:
+    """Whether its data are what sales asked marketing for."""
+    by_hand = mql.trigger.kind == "hand_raise"
+    values = mql_values(mql.snapshot, mql.score, trigger=mql.trigger.id, hand_raise=by_hand)
+    return book.sla.complete.holds(book.activation("mql", values))
 
 
 def promise_of(policy: Policy, max_reassign: int) -> Promise:

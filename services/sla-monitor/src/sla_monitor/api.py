@@ -8,13 +8,16 @@ from starlette.responses import Response
 
 from relevo.events.vocabulary import ClockKind
 from relevo.service import Actor, body, needs, of, respond, takes
-from sla_monitor import lists, queries
+from sla_monitor import counting, lists, queries
+from sla_monitor.commitments import period_of
 from sla_monitor.preview import Asked, Preview, preview
-from sla_monitor.shown import BreachList, ClockList, clock_shown
+from sla_monitor.reckoning import reckon, since
+from sla_monitor.shown import BreachList, ClockList, CommitmentList, clock_shown, commitment_shown
 from sla_monitor.watched import State
 
 clocks = APIRouter(prefix="/v1/clocks", tags=["clocks"])
 breaches = APIRouter(prefix="/v1/breaches", tags=["breaches"])
+commitments = APIRouter(prefix="/v1/commitments", tags=["commitments"])
 
 Reader = Annotated[Actor, Depends(needs("read"))]
 Cursor = Annotated[int, Query(ge=0, le=2**63 - 1, description="`next` of the page before")]
@@ -66,3 +69,19 @@ async def list_breaches(
     async with of(request).transaction() as tx:
         page = await lists.breaches(tx, lists.Wanted(lead_id, None, kind, actor.rep), cursor, limit)
     return respond({"items": [breach for _, breach in page], "next": page[-1][0] if len(page) == limit else None})
+
+
+@commitments.get(
+    "", summary="What each team committed to, and how far it is", responses={200: {"model": CommitmentList}}
+)
+async def list_commitments(
+    request: Request,
+    actor: Reader,
+    back: Annotated[int, Query(ge=0, le=24, description="0: the running periods; 1: those before; and so on.")] = 0,
+) -> Response:
+    """As it stands now, in the order of the playbook; a past period under what is agreed now."""
+    async with of(request).transaction() as tx:
+        zone = tx.playbook.company.zone
+        wanted = [(each, period_of(each.period, zone, tx.now, back)) for each in tx.playbook.sla.commitments]
+        reckoned, said = await reckon(tx, tx.playbook, wanted), await counting.said(tx)
+    return respond({"items": [commitment_shown(each, since(each, said)) for each in reckoned]})

@@ -12,7 +12,9 @@ from relevo.events import (
     LeadContacted,
     LeadDisqualified,
     LeadErased,
+    LeadMerged,
     LeadPaused,
+    LeadQualified,
     LeadRecycled,
     LeadRejected,
     LeadResumed,
@@ -24,7 +26,9 @@ from relevo.events import (
 )
 from relevo.playbook import RuleFailed
 from relevo.stream import Transaction, on
-from sla_monitor import queries
+from sla_monitor import counting, queries
+from sla_monitor.agreement import is_complete
+from sla_monitor.merging import begin_sooner, lose
 from sla_monitor.queries import Key
 from sla_monitor.tell import SlaEvent
 from sla_monitor.trip import OfLead, Trip, adopt, hear, is_stale
@@ -70,6 +74,41 @@ async def keep_clocks(tx: Transaction, events: Sequence[OfLead]) -> Sequence[Eve
     return said
 
 
+@on(LeadQualified)
+async def note_mqls(tx: Transaction, mqls: Sequence[LeadQualified]) -> None:
+    """What marketing delivered, for its commitments. Promises begin with handoff's word."""
+    await queries.lock_leads(tx, (mql.lead_id for mql in mqls))
+    erased = await queries.erased(tx, {mql.lead_id for mql in mqls})
+    judged = [(mql, is_complete(mql, tx.playbook)) for mql in mqls if mql.lead_id not in erased]
+    await counting.save_mqls(tx, [(mql, verdict is True) for mql, verdict in judged])
+    count_failures(verdict for _, verdict in judged if isinstance(verdict, RuleFailed))
+
+
+@on(LeadMerged)
+async def join_merged(tx: Transaction, merges: Sequence[LeadMerged]) -> Sequence[Event]:
+    """The loser's promises end with its half of the merge; the survivor's have run since the earlier start, once both
+    halves are there (and with the loser's, what scoring said of it before)."""
+    await queries.lock_leads(tx, (lead_id for merge in merges for lead_id in (merge.survivor, merge.loser)))
+    erased = await queries.erased(tx, {merge.lead_id for merge in merges})
+    merges = [merge for merge in merges if merge.lead_id not in erased]
+    sooner = await queries.note_merges(tx, merges)
+    lost = {_key(merge): merge for merge in merges if merge.lead_id == merge.loser}
+    known = await queries.trips(tx, {*lost, *sooner})
+    agreement = await queries.agreement(tx, (watched for trip in known.values() for watched in trip.clocks))
+    said: list[SlaEvent] = []
+    trips = dict(known)
+    for key, merge in lost.items():
+        if key in trips:
+            trips[key], told = lose(trips[key], merge, agreement, tx.now)
+            said += told
+    for key, since in sooner.items():
+        if key in trips:
+            trips[key], told = begin_sooner(trips[key], since, agreement, tx.now)
+            said += told
+    await queries.save(tx, known, trips)
+    return said
+
+
 @on(LeadErased)
 async def erase(tx: Transaction, erasures: Sequence[LeadErased]) -> None:
     """Delete all that is kept of these leads; the tombstone refuses what is heard of them later."""
@@ -77,7 +116,7 @@ async def erase(tx: Transaction, erasures: Sequence[LeadErased]) -> None:
     await queries.forget(tx, erasures)
 
 
-def _key(event: OfLead) -> Key:
+def _key(event: OfLead | LeadMerged) -> Key:
     return event.lead_id, event.cycle
 
 

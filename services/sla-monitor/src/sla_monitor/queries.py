@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from relevo.events import LeadErased, SlaBreached, SlaCorrected
+from relevo.events import LeadErased, LeadMerged, SlaBreached, SlaCorrected
 from relevo.playbook import Playbook, PlaybookError, load
 from relevo.stream import Transaction
 from sla_monitor import rows
@@ -91,6 +91,8 @@ async def erased(tx: Transaction, leads: Collection[UUID]) -> set[UUID]:
 
 async def trips(tx: Transaction, keys: Collection[Key]) -> dict[Key, Trip]:
     """Those that are known, with all their clocks, open or not: late knowledge may concern any."""
+    if not keys:
+        return {}
     asked = rows.columns(keys)
     clocks: dict[Key, list[Watched]] = defaultdict(list)
     for row in await tx.driver_sql(_CLOCKS, *asked):
@@ -196,19 +198,44 @@ async def stale(tx: Transaction, at_most: int) -> list[Key]:
     return list({(row.lead_id, row.cycle): None for row in found})
 
 
-# Erasure.
+# Merges and erasure.
+
+_NOTE_MERGES = (
+    "insert into merge (merge_id, lead_id, cycle, survivor)"
+    " select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[]) on conflict do nothing"
+)
+_JOINED = (
+    "select own.survivor, own.cycle, min(mql.at) as since from merge as own"
+    " join merge as other using (merge_id) join mql on (mql.lead_id, mql.cycle) = (other.lead_id, other.cycle)"
+    " where merge_id = any($1::uuid[]) and own.lead_id = own.survivor and other.lead_id <> own.survivor group by 1, 2"
+)
+
+
+async def note_merges(tx: Transaction, merges: Sequence[LeadMerged]) -> dict[Key, datetime]:
+    """Keep these halves; of the merges that are whole now: the survivor's trip, and when the loser's began."""
+    halves = [(each.merge_id, each.lead_id, each.cycle, each.survivor) for each in merges]
+    await tx.driver_sql(_NOTE_MERGES, *rows.columns(halves))
+    found = await tx.driver_sql(_JOINED, list({each.merge_id for each in merges}))
+    return {(row.survivor, row.cycle): row.since for row in found}
+
 
 _FORGET = (
     "with gone as (select unnest($1::uuid[]) as lead_id),"
     " b as (delete from breach using gone where breach.lead_id = gone.lead_id),"
-    " c as (delete from clock using gone where clock.lead_id = gone.lead_id),"
-    " s as (delete from standing using gone where standing.lead_id = gone.lead_id),"
+    " c as (delete from clock using gone where clock.lead_id = gone.lead_id returning clock.*),"
+    " s as (delete from standing using gone where standing.lead_id = gone.lead_id returning standing.*),"
+    " q as (delete from mql using gone where mql.lead_id = gone.lead_id returning mql.*),"
+    " m as (delete from merge using gone where merge.lead_id = gone.lead_id),"
+    " n as (insert into counted (counts, at, team, kept)"
+    "  select kind, counted_at, team, kept from c where counted_at is not null"
+    "  union all select 'review', reviewed_at, team, accepted from s where reviewed_at is not null"
+    "  union all select 'mql', q.at, s.team, q.complete from q left join s using (lead_id, cycle)),"
     " d as (delete from dead_letter where key = any($2::bytea[]))"
     " update lead set erased_at = $3 from gone where lead.lead_id = gone.lead_id and erased_at is null"
 )
 
 
 async def forget(tx: Transaction, erasures: Sequence[LeadErased]) -> None:
-    """Delete all that is kept of locked leads, dead letters too; the tombstone stays."""
+    """Delete all that is kept of locked leads, dead letters too; the tombstone stays, and figures without a person."""
     keys = [erasure.key().encode() for erasure in erasures]
     await tx.driver_sql(_FORGET, [erasure.lead_id for erasure in erasures], keys, tx.now)

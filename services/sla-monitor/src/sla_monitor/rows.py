@@ -10,17 +10,19 @@ from relevo.events import SlaBreached
 from sla_monitor.agreement import Owner
 from sla_monitor.clock import Clock, Standing
 from sla_monitor.trip import Trip
-from sla_monitor.watched import Watched, state_of
+from sla_monitor.watched import Watched, state_of, verdict
 
 CLOCK = {
     "clock_id": "uuid", "lead_id": "uuid", "cycle": "int", "kind": "text", "policy": "text", "state": "text",
     "version": "int", "rep": "text", "team": "text", "assignment_id": "uuid", "calendar": "text", "playbook": "text",
     "started_at": "timestamptz", "due_at": "timestamptz", "next_due": "timestamptz", "closed_at": "timestamptz",
     "late": "bool", "trace": "text", "problem": "text", "changed_at": "timestamptz", "body": "json",
+    "counted_at": "timestamptz", "kept": "bool",
 }  # fmt: skip
 STANDING = {
     "lead_id": "uuid", "cycle": "int", "mql_at": "timestamptz", "team": "text", "rep": "text", "rep_calendar": "text",
     "assignment_id": "uuid", "version": "int", "tries": "int", "manager": "bool", "contacted": "bool", "about": "json",
+    "reviewed_at": "timestamptz", "accepted": "bool",
 }  # fmt: skip
 BREACH = {
     "event_id": "uuid", "clock_id": "uuid", "lead_id": "uuid", "cycle": "int", "kind": "text", "policy": "text",
@@ -45,11 +47,13 @@ def of_clocks(clocks: Sequence[Watched]) -> Columns:
 
 def _clock_row(watched: Watched) -> tuple[Any, ...]:
     clock = watched.clock
+    counted_at, kept = verdict(watched) or (None, None)
     return (
         clock.id, watched.lead_id, watched.cycle, clock.kind, clock.promise.policy, state_of(clock),
         clock.standing.version, clock.standing.rep, watched.team, watched.assignment_id, watched.calendar,
         watched.playbook, clock.started_at, watched.due_at, watched.next_due, clock.closed_at, watched.late,
         watched.trace, watched.problem, watched.changed_at, _CLOCKS.dump_json(clock).decode(),
+        counted_at, kept,
     )  # fmt: skip
 
 
@@ -70,6 +74,7 @@ def _trip_row(trip: Trip) -> tuple[Any, ...]:
     return (
         trip.lead_id, trip.cycle, trip.mql_at, owner.team, owner.rep, owner.calendar, trip.assignment_id,
         standing.version, standing.tries, standing.manager, standing.contacted, orjson.dumps(trip.about).decode(),
+        trip.reviewed_at, trip.accepted,
     )  # fmt: skip
 
 
@@ -83,6 +88,8 @@ def to_trip(row: Any, clocks: tuple[Watched, ...]) -> Trip:
         orjson.loads(row.about),
         row.assignment_id,
         Standing(row.version, row.rep, row.tries, row.manager, row.contacted),
+        row.reviewed_at,
+        row.accepted,
         clocks,
     )
 

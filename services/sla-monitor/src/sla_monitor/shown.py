@@ -1,6 +1,7 @@
-"""PURE: clocks and breaches as the API shows them."""
+"""PURE: clocks, breaches and commitments as the API shows them."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -8,6 +9,8 @@ from pydantic import BaseModel, Field
 from relevo.events.vocabulary import ClockKind, StepAct
 from sla_monitor.agreement import Agreement
 from sla_monitor.clock import spent, target
+from sla_monitor.commitments import Reckoned
+from sla_monitor.commitments import State as CommitmentState
 from sla_monitor.watched import State, Watched, next_step, state_of
 
 
@@ -74,6 +77,44 @@ class BreachShown(BaseModel):
 class BreachList(BaseModel):
     items: list[BreachShown]
     next: int | None = Field(description="`cursor` of the next page.")
+
+
+class CommitmentShown(BaseModel):
+    """One side's promise over a period. `target`, `actual`, `pace` and `projection` are in one unit: a number of MQLs,
+    or a rate."""
+
+    commitment: str
+    name: str
+    side: Literal["marketing", "sales"]
+    team: str | None = Field(description="Only this team's leads; all where none is named.")
+    measure: str
+    period: Literal["week", "month", "quarter"]
+    period_from: datetime
+    period_to: datetime
+    gone: float = Field(description="The share of the period's opening hours that has passed, 0…1.")
+    counted: int = Field(description="What was decided in the period: MQLs, reviews, or promises kept or broken.")
+    kept: int = Field(description="Of those: complete, accepted, in time.")
+    target: float
+    actual: float
+    pace: float = Field(description="Where it should be by now.")
+    projection: float = Field(description="Where it ends if things go on like this.")
+    state: CommitmentState
+    since: datetime | None = Field(description="Since when it was said to be in this state.")
+
+
+class CommitmentList(BaseModel):
+    items: list[CommitmentShown]
+
+
+def commitment_shown(each: Reckoned, since: datetime | None) -> CommitmentShown:
+    commitment, progress = each.commitment, each.progress
+    return CommitmentShown(
+        commitment=commitment.id, name=commitment.name, side=commitment.side, team=commitment.team,
+        measure=commitment.measure, period=commitment.period, period_from=each.period.start,
+        period_to=each.period.end, gone=each.gone, counted=each.counted.total, kept=each.counted.kept,
+        target=commitment.target, actual=progress.actual, pace=progress.pace, projection=progress.projection,
+        state=progress.state, since=since,
+    )  # fmt: skip
 
 
 def clock_shown(watched: Watched, agreement: Agreement, now: datetime) -> ClockShown:

@@ -1,4 +1,4 @@
-"""sla-monitor's tables: leads to lock, how each trip stands, every clock with its deadlines, every breach."""
+"""sla-monitor's tables: leads to lock, how each trip stands, every clock and breach, what both teams committed to."""
 
 from sqlalchemy import (
     BigInteger,
@@ -44,6 +44,9 @@ standing = Table(
     Column("manager", Boolean, nullable=False),
     Column("contacted", Boolean, nullable=False),
     Column("about", JSON, nullable=False, comment="What policies may ask of the lead, by variable; personal data."),
+    Column("reviewed_at", _time, comment="When sales first took it, or sent it back for good."),
+    Column("accepted", Boolean, comment="Which of the two."),
+    Index("standing_reviewed", "reviewed_at", postgresql_where=text("reviewed_at is not null")),
     comment="One lead's trip through sales: how it stands.",
 )
 
@@ -72,10 +75,13 @@ clock = Table(
     Column("problem", Text, comment="Why its times cannot be reckoned."),
     Column("changed_at", _time, nullable=False, comment="When something was last heard of it."),
     Column("body", JSON, nullable=False, comment="The clock whole, as `clock.py` knows it."),
+    Column("counted_at", _time, comment="When the promise was kept or broken, for the commitments of both teams."),
+    Column("kept", Boolean, comment="Which of the two."),
     Index("clock_due", "next_due", "clock_id", postgresql_where=text("next_due is not null")),
     Index("clock_of_lead", "lead_id", "cycle"),
     Index("clock_of_rep", "rep", "seq"),
     Index("clock_open", "playbook", postgresql_where=text("state in ('running', 'paused', 'breached')")),
+    Index("clock_counted", "kind", "counted_at", "team", "kept", postgresql_where=text("counted_at is not null")),
     comment="Every promise made to a lead, with its deadlines.",
 )
 
@@ -106,4 +112,50 @@ breach = Table(
     Index("breach_of_lead", "lead_id"),
     Index("breach_of_rep", "rep", "seq"),
     comment="Every sla.breached that was said; one that was taken back stays, marked.",
+)
+
+mql = Table(
+    "mql",
+    metadata,
+    Column("lead_id", Uuid, primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("at", _time, nullable=False),
+    Column("complete", Boolean, nullable=False, comment="Its data, as the playbook of that moment asked for them."),
+    Index("mql_at", "at"),
+    comment="What marketing delivered.",
+)
+
+merge = Table(
+    "merge",
+    metadata,
+    Column("merge_id", Uuid, primary_key=True),
+    Column("lead_id", Uuid, primary_key=True, comment="Under whose key this half was told."),
+    Column("cycle", Integer, nullable=False, comment="Of that lead."),
+    Column("survivor", Uuid, nullable=False),
+    Index("merge_of_lead", "lead_id"),
+    comment="Merges, by halves: joined when both have been heard.",
+)
+
+counted = Table(
+    "counted",
+    metadata,
+    Column("counts", Text, nullable=False, comment="mql, review, or the kind of a clock."),
+    Column("at", _time, nullable=False),
+    Column("team", Text),
+    Column("kept", Boolean, nullable=False),
+    Index("counted_at", "counts", "at"),
+    comment="What the commitments counted of leads that were erased since: figures without a person.",
+)
+
+commitment = Table(
+    "commitment",
+    metadata,
+    Column("commitment", Text, primary_key=True),
+    Column("period_from", _time, primary_key=True),
+    Column("period_to", _time, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("actual", Float, nullable=False),
+    Column("since", _time, nullable=False, comment="Since when it has been in that state."),
+    Column("said_at", _time, nullable=False),
+    comment="What was said last of each commitment, by period.",
 )

@@ -53,6 +53,8 @@ class Trip:
     about: Mapping[str, object] = field(repr=False)  # a person's data: stays out of logs
     assignment_id: UUID | None = None
     standing: Standing = _NEW
+    reviewed_at: datetime | None = None  # when sales first took it, or sent it back for good
+    accepted: bool | None = None  # which of the two
     clocks: tuple[Watched, ...] = ()
 
 
@@ -64,6 +66,8 @@ def fact_of(event: OfLead) -> Fact:
         case LeadAssigned():
             by_step = event.by == "step"
             return Fact("assigned", event.at, event.version, event.rep.id, by_step, event.manager)
+        case LeadRejected(by="system"):  # its lead was merged away: nobody's answer
+            return Fact("merged", event.at, event.version)
         case LeadRejected():
             return Fact("rejected", event.at, event.version, onward=event.consequence == "next_team")
         case LeadRecycled():
@@ -93,15 +97,15 @@ def hear(trip: Trip | None, event: OfLead, agreement: Agreement, now: datetime) 
         if arrival is not None and watched.assignment_id is None:  # it waited until now
             watched = replace(watched, assignment_id=trip.assignment_id)
         if arrival is not None and is_paused(watched.clock):  # nobody pauses for the next owner
-            watched = _ruled(watched, replace(fact, kind="resumed", version=None), agreement, moment, said)
-        watched = _ruled(watched, fact, agreement, moment, said)
+            watched = ruled(watched, replace(fact, kind="resumed", version=None), agreement, moment, said)
+        watched = ruled(watched, fact, agreement, moment, said)
         if about is not None:
             watched = _under(watched, trip, about, agreement, fact.at)
-        clocks.append(_settled(before, watched, agreement, moment, said))
-    trip = replace(trip, standing=after(trip.standing, fact), clocks=tuple(clocks))
+        clocks.append(settled(before, watched, agreement, moment, said))
+    trip = replace(_reviewed(trip, fact), standing=after(trip.standing, fact), clocks=tuple(clocks))
     if about is not None:
         new = _begun(trip, fact, about, agreement, event.trace)
-        clocks += (_settled(None, each, agreement, moment, said) for each in new)
+        clocks += (settled(None, each, agreement, moment, said) for each in new)
         trip = replace(trip, clocks=tuple(clocks))
     return trip, said
 
@@ -115,13 +119,21 @@ def adopt(trip: Trip, agreement: Agreement, now: datetime) -> tuple[Trip, list[S
         watched = before
         if is_stale(before, agreement.stamp.version):
             watched = _under(before, trip, about, agreement, now)
-        clocks.append(_settled(before, watched, agreement, Now(now, agreement.stamp), said))
+        clocks.append(settled(before, watched, agreement, Now(now, agreement.stamp), said))
     return replace(trip, clocks=tuple(clocks)), said
 
 
 def is_stale(watched: Watched, version: str) -> bool:
     """Whether it still runs under another version of the playbook."""
     return watched.clock.state == "running" and watched.playbook != version
+
+
+def _reviewed(trip: Trip, fact: Fact) -> Trip:
+    """Marketing's MQL was good, or it was not; where the next team gets it, nobody knows yet. The first word counts."""
+    final = fact.kind == "accepted" or (fact.kind == "rejected" and not fact.onward)
+    if not final or (trip.reviewed_at is not None and trip.reviewed_at <= fact.at):
+        return trip
+    return replace(trip, reviewed_at=fact.at, accepted=fact.kind == "accepted")
 
 
 def _is_new(trip: Trip | None, fact: Fact) -> bool:
@@ -167,7 +179,7 @@ def _begun(trip: Trip, fact: Fact, about: Activation, agreement: Agreement, trac
         )  # fmt: skip
 
 
-def _ruled(watched: Watched, fact: Fact, agreement: Agreement, now: Now, said: list[SlaEvent]) -> Watched:
+def ruled(watched: Watched, fact: Fact, agreement: Agreement, now: Now, said: list[SlaEvent]) -> Watched:
     """What `fact` does to a clock, told."""
     cal = agreement.calendar(watched.playbook, watched.calendar)
     try:
@@ -205,7 +217,7 @@ def _under(watched: Watched, trip: Trip, about: Activation, agreement: Agreement
     return watched if changed == watched else changed
 
 
-def _settled(before: Watched | None, watched: Watched, agreement: Agreement, now: Now, said: list[SlaEvent]) -> Watched:
+def settled(before: Watched | None, watched: Watched, agreement: Agreement, now: Now, said: list[SlaEvent]) -> Watched:
     """`watched` with its deadlines, said (again) where the target's has moved."""
     if watched is before:
         return watched

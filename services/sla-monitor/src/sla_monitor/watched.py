@@ -43,6 +43,17 @@ def is_paused(clock: Clock) -> bool:
     return bool(clock.pauses) and clock.pauses[-1].end is None
 
 
+def verdict(watched: Watched) -> tuple[datetime, bool] | None:
+    """When the promise was kept (True) or broken (False), as the commitments count it; None: neither, so far."""
+    clock = watched.clock
+    broken = next((fired.due_at for fired in clock.fired if fired.key == "target"), None)
+    if broken is None and watched.late:
+        broken = watched.due_at
+    if broken is not None:
+        return broken, False
+    return (clock.closed_at, True) if clock.state == "met" and clock.closed_at is not None else None
+
+
 def timed(watched: Watched, cal: Calendar | None) -> Watched:
     """`watched` with its deadlines worked out anew. Where they can't be, it says why, and fires nothing."""
     if watched.clock.state != "running":

@@ -91,7 +91,11 @@ class Reasons(Part):
 
 
 class Commitment(Part):
-    """A measure one side promises to keep over each period; `mqls` is a count, all others are rates (80 % is 0.8)."""
+    """A measure one side promises to keep over each period; `mqls` is a count, all others are rates (80 % is 0.8).
+
+    Each fact counts in the period in which it was decided: an MQL when it qualified, a review when it was given, a
+    promise when it was kept or broken. The pace is that of the opening hours: the team's, or all teams' together.
+    """
 
     id: Id
     name: Name
@@ -110,6 +114,11 @@ class Sla(Part):
     policies: tuple[Policy, ...] = Field(min_length=1)
     max_reassign: Count = Field(default=2, ge=0, le=20)
     reasons: Reasons = Reasons()
+    complete: MqlCondition = Field(
+        default="lead.has_phone && lead.job_title != '' && company.name != ''",
+        validate_default=True,
+        description="When the data of an MQL are complete, as `data_completeness` counts it.",
+    )
     commitments: tuple[Commitment, ...] = ()
 
     def policies_for(self, clock: ClockKind) -> tuple[Policy, ...]:
