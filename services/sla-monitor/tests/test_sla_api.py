@@ -148,6 +148,16 @@ async def test_a_preview_counts_each_interval(api):
         (iso(9), iso(9.5), 1800.0), (iso(10), iso(11), 5400.0), (iso(9, day=1), iso(11, day=1), 12600.0),
         (iso(9, day=2), iso(9.5, day=2), 14400.0),
     ]  # fmt: skip
+    assert found["words"] == [
+        "Mon 1 Jun 2026 09:00 UTC to 09:30: 30 min, 30 min in all",
+        "Mon 1 Jun 2026 09:30 UTC to 10:00: paused, 30 min do not count",
+        "Mon 1 Jun 2026 10:00 UTC to 11:00: 1 h, 1 h 30 min in all",
+        "Tue 2 Jun 2026 09:00 UTC to 11:00: 2 h, 3 h 30 min in all",
+        "Tue 2 Jun 2026 09:30 UTC: 2 h have passed, on the way: warn_rep",
+        "Tue 2 Jun 2026 10:30 UTC: 3 h have passed, on the way: warn_manager",
+        "Wed 3 Jun 2026 09:00 UTC to 09:30: 30 min, 4 h in all",
+        "Wed 3 Jun 2026 09:30 UTC: 4 h have passed, the target: reassign",
+    ]
     again = (await api.post("/v1/clocks/preview", json=asked | {"version": 2})).json()
     assert (again["target_seconds"], again["due_at"]) == (7200.0, iso(9.5, day=1))
 

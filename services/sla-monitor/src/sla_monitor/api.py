@@ -1,5 +1,6 @@
 """HTTP: which promises run, which were broken, what a policy comes to. Thin, no decisions."""
 
+import asyncio
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -7,16 +8,18 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from relevo.events.vocabulary import ClockKind
-from relevo.service import Actor, body, needs, of, respond, takes
+from relevo.service import Actor, Problem, body, needs, of, respond, takes
 from sla_monitor import counting, lists, queries
 from sla_monitor.commitments import period_of
 from sla_monitor.preview import Asked, Preview, preview
 from sla_monitor.reckoning import reckon, since
 from sla_monitor.shown import BreachList, ClockList, CommitmentList, clock_shown, commitment_shown
+from sla_monitor.simulations import Simulated, Simulation, simulated
 from sla_monitor.watched import State
 
 clocks = APIRouter(prefix="/v1/clocks", tags=["clocks"])
 breaches = APIRouter(prefix="/v1/breaches", tags=["breaches"])
+simulations = APIRouter(prefix="/v1/simulations", tags=["simulations"])
 commitments = APIRouter(prefix="/v1/commitments", tags=["commitments"])
 
 Reader = Annotated[Actor, Depends(needs("read"))]
@@ -85,3 +88,20 @@ async def list_commitments(
         wanted = [(each, period_of(each.period, zone, tx.now, back)) for each in tx.playbook.sla.commitments]
         reckoned, said = await reckon(tx, tx.playbook, wanted), await counting.said(tx)
     return respond({"items": [commitment_shown(each, since(each, said)) for each in reckoned]})
+
+
+@simulations.post(
+    "",
+    summary="What a playbook's promises would have come to",
+    responses={200: {"model": Simulated}},
+    openapi_extra=takes(Simulation),
+)
+async def simulate_playbook(request: Request, actor: Reader) -> Response:
+    """Over assignments as handoff's simulation gives them. Nothing is kept."""
+    if actor.rep is not None:
+        raise Problem(403, "Not a rep's to see", detail="Use a token that is not bound to a rep.")
+    asked = await body(request, Simulation)
+    async with of(request).transaction() as tx:
+        known = await queries.trips(tx, {(each.lead_id, each.cycle) for each in asked.assignments})
+    # Beside the loop, which has deadlines to keep.
+    return respond(await asyncio.to_thread(simulated, asked, tx.playbook, known, tx.now))

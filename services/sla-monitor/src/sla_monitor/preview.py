@@ -13,6 +13,7 @@ from relevo.service import Problem, Text
 from sla_monitor.agreement import Agreement, Owner, Terms, promise_of
 from sla_monitor.clock import Pause, Standing, begin, steps, target
 from sla_monitor.shown import StepShown
+from sla_monitor.words import in_words
 
 _NOBODY = UUID(int=0)
 
@@ -62,6 +63,7 @@ class Preview(BaseModel):
     due_at: datetime
     steps: list[PreviewStep]
     intervals: list[Counted] = Field(description="What was counted, from the start to the last step.")
+    words: list[str] = Field(description="The same for a reader: each interval, pause and step, in their order.")
 
 
 def preview(agreement: Agreement, asked: Asked) -> Preview:
@@ -104,6 +106,7 @@ def _reckoned(policy: Policy, terms: Terms, cal: Calendar, asked: Asked) -> Prev
             )
             for each, upto in zip(counted, elapsed, strict=True)
         ],
+        words=in_words(cal, asked.start, counted, asked.pauses, (step for step, _ in found)),
     )  # fmt: skip
 
 
