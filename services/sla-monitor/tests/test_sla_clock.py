@@ -267,6 +267,15 @@ def test_a_step_that_a_change_made_due_waits_for_the_end_of_the_pause():
     assert next_due(clock, OFFICE) == at(18)
 
 
+def test_a_pause_that_is_heard_of_after_a_change_holds_what_the_change_made_due():
+    short = replace(ANSWER, target=timedelta(hours=1), ladder=())
+    clock = change(running(), OFFICE, short, OFFICE, at(13))
+    clock = rule(clock, OFFICE, Fact("paused", at(12.5), version=1)).clock
+    assert next_due(clock, OFFICE) is None, "it stood still when that was agreed"
+    clock = rule(clock, OFFICE, Fact("resumed", at(16), version=1)).clock
+    assert next_due(clock, OFFICE) == at(16)
+
+
 def test_what_a_change_settled_stays_settled():
     clock = change(running(start=13), OFFICE, ANSWER, always, at(17))  # 2 h are spent, lunch is not counted
     assert rule(clock, always, Fact("accepted", at(16), version=1)).elapsed == timedelta(hours=2), "2 h at most"

@@ -166,14 +166,15 @@ def _act(clock: Clock, do: StepAct) -> StepAct:
 def due(clock: Clock, cal: Calendar, after: timedelta) -> datetime | None:
     """When `after` will have elapsed; None if the clock is paused before that."""
     closed = [(pause.start, pause.end) for pause in clock.pauses if pause.end is not None]
+    still_since = clock.pauses[-1].start if clock.pauses and clock.pauses[-1].end is None else None
     if after > clock.counted:
         at = deadline(cal, clock.counted_from, after - clock.counted, closed)
-    else:  # a change of policy made it due: at the change, never before, and not inside a pause
-        at = clock.counted_from
-        for start, end in closed:
-            at = end if start <= at < end else at
-    paused = bool(clock.pauses) and clock.pauses[-1].end is None and clock.pauses[-1].start < at
-    return None if paused else at
+        return None if still_since is not None and still_since < at else at
+    # A change of policy made it due: at the change, never before, and not inside a pause.
+    at = clock.counted_from
+    for start, end in closed:
+        at = end if start <= at < end else at
+    return None if still_since is not None and still_since <= at else at
 
 
 def spent(clock: Clock, cal: Calendar, at: datetime) -> timedelta:
