@@ -25,6 +25,7 @@ ifeq ($(BROKER),apache)
 	@BROKER=apache $(BIN)/python -m pytest shared/tests tests -m broker $(ARGS)
 else
 	@bash deploy/browser.sh
+	@bash deploy/faketime.sh
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 endif
 

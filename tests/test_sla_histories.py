@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import pytest
 from tests.sla.histories import (
     Said,
     book_of,
@@ -33,6 +34,7 @@ from sla_monitor.handlers import keep_clocks
 
 MANY = int(os.environ.get("RELEVO_HISTORIES", "0"))
 SEED = int(os.environ.get("RELEVO_SEED", "6"))
+pytestmark = pytest.mark.timeout(3_600 if MANY else 180)
 TOGETHER = 1_000  # histories in one database, under the same agreements
 
 

@@ -1,4 +1,7 @@
-"""`make faults`: load on a whole system while services are killed; after the heal every promise is checked."""
+"""`make faults`: load on a whole system while services are killed; after the heal every promise is checked.
+
+`make faults ARGS='monitor-kills'` and so on: sla-monitor's own, see `tests/faults/scenarios.py`.
+"""
 
 import argparse
 import asyncio
@@ -14,6 +17,7 @@ from typing import Any, get_args
 import asyncpg
 import httpx
 from tests.faults.history import End, History, check, first_occurrences
+from tests.faults.scenarios import SCENARIOS, run_scenario
 from tests.people import Journey, journey
 
 from relevo.events import identity
@@ -28,6 +32,8 @@ KILLED = ("ingest", "scoring", "handoff", "sla_monitor", "console")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenario", nargs="?", choices=("kills", *SCENARIOS), default="kills")
+    parser.add_argument("--count", type=int, help="clocks or leads of a scenario; else as many as it promises")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--touchpoints", type=int, default=10_000)
     parser.add_argument("--full", action="store_true", help="1,000 kills over 100,000 touchpoints")
@@ -38,6 +44,8 @@ def main() -> int:
     if arguments.full:
         arguments.kills, arguments.touchpoints = 1_000, 100_000
     seed = arguments.seed if arguments.seed is not None else random.randrange(10**6)
+    if arguments.scenario in SCENARIOS:
+        return run_scenario(arguments.scenario, arguments.count, seed, arguments.json, say)
     say(f"seed {seed}: {arguments.kills} kills over {arguments.touchpoints} touchpoints")
     with tempfile.TemporaryDirectory(prefix="relevo-faults-") as folder:
         wanted = Wanted(Path(folder), broker=arguments.broker)
