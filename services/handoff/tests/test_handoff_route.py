@@ -1,16 +1,10 @@
-"""Shows who gets a lead: relationship, rules, every test of eligibility, and fairness over thousands of leads."""
+"""Shows who gets a lead: relationship, rules, every test of eligibility. Fairness has a file of its own."""
 
-import random
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from handoff.eligible import NEW, TESTS, Lead, RepState, TeamState, anybody, next_chance
+from handoff.eligible import TESTS, Lead, RepState, TeamState, anybody, next_chance
 from handoff.explain import explained
 from handoff.queries import record_of
 from handoff.route import RELATIONSHIP, Decision, after, route, to_manager
@@ -184,117 +178,3 @@ def test_the_explanation_names_every_test_of_every_rep_and_what_would_have_to_ch
     assert reps["carl"]["to_get_it"] == "pass: away (away)"
     assert [test["test"] for test in reps["carl"]["tests"] if not test["passed"]] == ["away"]
     assert all(len(each["tests"]) == len(TESTS) for each in reps.values())
-
-
-# Fairness.
-
-
-def team_of(documents: Mapping[str, str], weights: Sequence[float], returning: str = "level") -> Playbook:
-    reps = "\n".join(
-        f"      - {{id: r{n}, name: R, email: r@us.example, capacity: 10000, weight: {weight}}}"
-        for n, weight in enumerate(weights)
-    )
-    routing = f"""
-teams:
-  - id: team
-    name: Team
-    manager: {{id: boss, name: Boss, email: boss@us.example}}
-    calendar: always-open
-    return: {returning}
-    reps:
-{reps}
-rules: [{{id: all, name: All, when: "true", team: team}}]
-"""
-    return load({**documents, "routing.yaml": routing})
-
-
-def nobody_yet() -> TeamState:
-    return {}
-
-
-def give(playbook: Playbook, state: TeamState, number: int) -> tuple[TeamState, Decision]:
-    now = T0 + number * timedelta(minutes=1)
-    decision = route(playbook, lead(playbook, number + 1), {"team": state}, now)
-    assert decision is not None
-    return after(state, decision, now), decision
-
-
-def deviations(state: TeamState) -> list[float]:
-    return [rep.assigned - rep.target for rep in state.values()]
-
-
-@given(reps=st.integers(2, 30), leads=st.integers(1, 200))
-@settings(max_examples=25, deadline=None)
-def test_with_equal_weights_nobody_is_ever_a_whole_lead_off(documents: dict[str, str], reps: int, leads: int) -> None:
-    playbook, state = team_of(documents, [1.0] * reps), nobody_yet()
-    for number in range(leads):
-        state, _ = give(playbook, state, number)
-        assert max(map(abs, deviations(state))) < 1
-        assert abs(sum(deviations(state))) < 1e-6
-        assert sum(rep.assigned for rep in state.values()) == number + 1
-
-
-@given(
-    weights=st.lists(st.sampled_from([0.25, 0.5, 1, 2, 7, 50, 100]), min_size=2, max_size=12), leads=st.integers(1, 200)
-)
-@settings(max_examples=25, deadline=None)
-def test_with_any_weights_nobody_is_two_leads_off(documents: dict[str, str], weights: list[float], leads: int) -> None:
-    playbook, state = team_of(documents, weights), nobody_yet()
-    for number in range(leads):
-        state, _ = give(playbook, state, number)
-        assert max(map(abs, deviations(state))) < 2
-
-
-@given(seed=st.integers(0, 2**32))
-@settings(max_examples=10, deadline=None)
-def test_targets_count_only_leads_a_rep_could_take(documents: dict[str, str], seed: int) -> None:
-    """Reps come and go at random: shortfalls stay small, and add up to nothing."""
-    chance = random.Random(seed)
-    playbook, state = team_of(documents, [1, 1, 2, 1, 3]), nobody_yet()
-    for number in range(300):
-        away = {rep for rep in range(5) if chance.random() < 0.4}
-        seen = {f"r{n}": state.get(f"r{n}", NEW)._replace(away=n in away) for n in range(5)}
-        decision = route(playbook, lead(playbook, number + 1), {"team": seen}, T0)
-        assert decision is not None
-        assert decision.rep is None or int(decision.rep[1]) not in away
-        state = after(seen, decision, T0)
-        assert abs(sum(deviations(state))) < 1e-6
-        assert max(map(abs, deviations(state))) < 3
-
-
-def test_one_who_comes_back_is_level_or_catches_up_as_the_team_says(documents: dict[str, str]) -> None:
-    def leads_of_the_returned(returning: str) -> list[str | None]:
-        playbook, state = team_of(documents, [1, 1, 1], returning), nobody_yet()
-        for number in range(30):
-            state = {**state, "r0": state.get("r0", NEW)._replace(away=True)}
-            state, _ = give(playbook, state, number)
-        state = {**state, "r0": state["r0"]._replace(away=False)}
-        got = []
-        for number in range(30, 45):
-            state, decision = give(playbook, state, number)
-            got.append(decision.rep)
-        return got
-
-    assert leads_of_the_returned("level").count("r0") == 5
-    assert leads_of_the_returned("catch_up").count("r0") == 15
-
-
-def test_a_new_rep_starts_level_with_the_others(documents: dict[str, str]) -> None:
-    two, state = team_of(documents, [1, 1]), nobody_yet()
-    for number in range(40):
-        state, _ = give(two, state, number)
-    three = team_of(documents, [1, 1, 1])
-    got = []
-    for number in range(40, 70):
-        state, decision = give(three, state, number)
-        got.append(decision.rep)
-    assert got.count("r2") == 10
-
-
-@pytest.mark.parametrize("leads", [10_000])
-def test_ten_thousand_leads_in_a_large_team(documents: dict[str, str], leads: int) -> None:
-    playbook, state, worst = team_of(documents, [1.0] * 12), nobody_yet(), 0.0
-    for number in range(leads):
-        state, _ = give(playbook, state, number)
-        worst = max(worst, max(map(abs, deviations(state))))
-    assert worst < 1

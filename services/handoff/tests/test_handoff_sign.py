@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 import time
 from base64 import b64encode
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+import svix.webhooks
 from standardwebhooks import Webhook
 
 from handoff.sign import new_secret, secret_key, signatures
@@ -19,6 +22,7 @@ VECTORS = Path(os.environ.get("RELEVO_MATERIAL", BESIDE)) / "standard_webhooks" 
 # The signature that all nine reference libraries of standard-webhooks/standard-webhooks (MIT) test for.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MESSAGE = ("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+BODY = '{"type": "lead.assigned", "data": {"contact": {"full_name": "Olga Peña"}}}'.encode()
 SIGNED = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
@@ -43,6 +47,46 @@ def test_pypi_standardwebhooks_accepts_it(text: bytes) -> None:
     both["webhook-signature"] = signatures([secret, other], "msg_1", now, body)
     assert Webhook(secret).verify(body, both) == json.loads(body)
     assert Webhook(other).verify(body, both) == json.loads(body)  # while a secret is being replaced, both do
+
+
+def test_pypi_svix_accepts_it() -> None:
+    secret, now = new_secret(), int(time.time())
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(now)}
+    headers["webhook-signature"] = signatures([new_secret(), secret], "msg_1", now, BODY)
+    assert svix.webhooks.Webhook(secret).verify(BODY, headers) == json.loads(BODY)
+    with pytest.raises(svix.webhooks.WebhookVerificationError):
+        svix.webhooks.Webhook(secret).verify(BODY.replace(b"Olga", b"Ana"), headers)
+
+
+@pytest.mark.skipif(shutil.which("node") is None or shutil.which("npm") is None, reason="node and npm are not there")
+def test_npm_standardwebhooks_accepts_it(tmp_path: Path) -> None:
+    try:
+        got = subprocess.run(
+            ["npm", "install", "--silent", "--no-audit", "--no-fund", f"--prefix={tmp_path}", "standardwebhooks@1.1.1"],
+            capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm did not bring standardwebhooks within a minute")
+    if got.returncode:
+        pytest.skip("npm could not bring standardwebhooks")
+    secret, now = new_secret(), int(time.time())
+    told = {
+        "secret": secret, "body": BODY.decode(),
+        "headers": {"webhook-id": "msg_1", "webhook-timestamp": str(now),
+                    "webhook-signature": signatures([new_secret(), secret], "msg_1", now, BODY)},
+    }  # fmt: skip
+    script = """
+const { Webhook } = require("standardwebhooks");
+const told = JSON.parse(require("fs").readFileSync(0));
+const verified = new Webhook(told.secret).verify(told.body, told.headers);
+let forged = false;
+try { new Webhook(told.secret).verify(told.body + " ", told.headers); forged = true; } catch (_) {}
+console.log(JSON.stringify({ verified, forged }));
+"""
+    found = subprocess.run(
+        ["node", "-e", script], input=json.dumps(told), cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert json.loads(found.stdout) == {"verified": json.loads(BODY), "forged": False}
 
 
 def test_prefix_and_padding_do_not_matter() -> None:

@@ -3,6 +3,7 @@
 from handoff.api import routers
 from handoff.deliver import deliver
 from handoff.drain import drain
+from handoff.fairness import watch_fairness
 from handoff.handlers import assign_leads, erase, take_steps
 from handoff.settings import Settings
 from relevo.events.topics import ASSIGNMENTS
@@ -13,7 +14,7 @@ service = Service(
     8003,
     handlers=[assign_leads, take_steps, erase],
     api=routers,
-    loops=[deliver, drain],
+    loops=[deliver, drain, watch_fairness],
     writes=[ASSIGNMENTS],
     settings_class=Settings,
     migrations="handoff.migrations",

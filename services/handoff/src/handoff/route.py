@@ -5,9 +5,15 @@ lead. The one whose target exceeds what they got by most (the largest shortfall)
 
 With n reps of equal weight who can take every lead, nobody is ever a whole lead off: after t leads every target is t/n,
 so the largest shortfall is the fewest leads; giving the next lead to one with the fewest keeps all counts within one of
-each other; so each count is t/n rounded down or up, and |assigned - target| < 1. With any weights it stays under 2
-(measured in the tests). Targets and counts grow by one together, so shortfalls of a team add up to nothing, and one who
-joins with nothing of either stands level with the others.
+each other; so each count is t/n rounded down or up, and |assigned - target| < 1. With any weights it stays under 2 (the
+tests search for the worst). Targets and counts grow by one together, so shortfalls of a team add up to nothing, and one
+who joins with nothing of either stands level with the others.
+
+However reps come and go, no shortfall exceeds 3(n - 1)/2, after ten leads or ten million. Let S_j be the sum of the j
+largest. Where the jth exceeds the next by 1 or more, a lead does not raise S_j: if one of those j can take it, one of
+them gets it, and loses the whole that all gain together; if none can, nobody below comes past them. So when S_j comes
+to a new height, that gap was under 1, and S_j rose by at most 1: 2 S_j <= S_(j-1) + S_(j+1) + 3. Heights that bend so
+little, and are nothing at j = 0 and j = n, are at most 3j(n - j)/2. (Who catches up gathers a shortfall while away.)
 """
 
 from collections.abc import Iterator, Mapping
