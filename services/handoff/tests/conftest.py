@@ -7,9 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 import pytest_asyncio
 
+from handoff.channels import CHANNELS, Tools
+from handoff.deliver import pack, record
+from handoff.settings import Settings
+from handoff.vault import Vault, vault
 from relevo.events import LeadQualified, PlaybookStamp
 from relevo.events.leads import Company, Contact, Contribution, Score, Snapshot, TouchSummary, Trigger
 from relevo.playbook import Playbook, load
@@ -120,21 +125,55 @@ def qualified(
     )
 
 
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+INSTALLATION = "an installation's secret, as long as one"
+
+
 class Handoff(Kept):
     """Handoff's database."""
 
-    async def endpoint(self, url: str, *, rep: str | None = None, types: Sequence[str] = ("lead.assigned",)) -> UUID:
+    async def endpoint(
+        self,
+        url: str | None,
+        *,
+        rep: str | None = None,
+        types: Sequence[str] = ("lead.assigned",),
+        kind: str = "webhook",
+        secret: str = SECRET,
+        **options: str,
+    ) -> UUID:
         """An endpoint with a secret that everybody knows."""
         endpoint_id = uuid4()
         await self.sql(
-            "insert into endpoint (endpoint_id, name, target, target_id, url, secrets, types, created_at, created_by)"
-            " values ($1, 'test', $2, $3, $4, $5, $6, now(), 'user:test')",
-            endpoint_id, "rep" if rep else "all", rep, url, [SECRET], list(types),
+            "insert into endpoint (endpoint_id, name, target, target_id, url, secrets, types, created_at, created_by,"
+            " kind, options) values ($1, 'test', $2, $3, $4, $5, $6, now(), 'user:test', $7, $8)",
+            endpoint_id, "rep" if rep else "all", rep, url, [self.vault.seal(secret)], list(types), kind,
+            orjson.dumps(options).decode(),
         )  # fmt: skip
         return endpoint_id
 
+    @property
+    def vault(self) -> Vault:
+        return vault(self.settings())
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    def settings(self, **more: Any) -> Settings:
+        """Of a service on this database, in local mode, whose every try ends within a second."""
+        return Settings(
+            **{
+                "database": self.dsn, "kafka": "127.0.0.1:1", "local": True, "secret": INSTALLATION,
+                "webhook_connect_seconds": 1, "webhook_total_seconds": 1, **more,
+            }
+        )  # fmt: skip
+
+    async def try_once(self, **settings: Any) -> list[Any]:
+        """One round of what the deliverer does, step by step; the events."""
+        tools = Tools.of(self.settings(**{"webhook_connect_seconds": 0.4, "webhook_total_seconds": 0.4, **settings}))
+        try:
+            parcels = await self.run(lambda tx: pack(tx, tools, 100))
+            tried = [await CHANNELS[each.claimed.kind](each, tools) for each in parcels]
+            return await self.run(lambda tx: record(tx, tried)) if tried else []
+        finally:
+            await tools.close()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ import yaml
 
 from handoff.handlers import assign_leads
 from handoff.main import service
-from handoff.settings import Settings
 from relevo.events import LeadAssigned, LeadQualified
 from relevo.service.web import Guard
 
@@ -61,7 +60,7 @@ async def api(kept: Any, tmp_path: Path) -> AsyncIterator[Api]:
     tokens = [{"name": name, "sha256": sha256(name.encode()).hexdigest(), **rest} for name, rest in TOKENS.items()]
     file = tmp_path / "tokens.yaml"
     file.write_text(yaml.safe_dump({"tokens": tokens}))
-    settings = Settings(database=kept.dsn, kafka="127.0.0.1:1", local=True, tokens=file)
+    settings = kept.settings(tokens=file)
     async with service.opened(settings) as opened:
         transport = httpx.ASGITransport(Guard(opened.app()))
         async with httpx.AsyncClient(transport=transport, base_url="http://handoff") as client:

@@ -13,29 +13,24 @@ import orjson
 import pytest
 from standardwebhooks import Webhook
 
-from handoff import deliveries
-from handoff.deliver import attempt, deliver, record
+from handoff.channels import Tools, webhook
+from handoff.deliver import deliver, pack, record
+from handoff.endpoints import enable
 from handoff.handlers import assign_leads
 from handoff.main import service
-from handoff.settings import Settings
 from relevo.events import DeliveryFailed, DeliveryMade, LeadQualified
 from relevo.events.leads import TouchSummary
-from relevo.outbound import Limits, stranger
 from relevo.service import Stopping
 
 Mql = Callable[..., LeadQualified]
 Start = Callable[..., Awaitable[Any]]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-TOTAL = 0.4  # seconds of a single try
 
 
 @asynccontextmanager
 async def delivering(kept: Any, loops: int = 1) -> AsyncIterator[Any]:
     """The deliverer at work (as many as there are replicas), on this database."""
-    settings = Settings(
-        database=kept.dsn, kafka="127.0.0.1:1", local=True, webhook_connect_seconds=3, webhook_total_seconds=3
-    )
-    async with service.opened(settings) as opened:
+    async with service.opened(kept.settings(webhook_connect_seconds=3, webhook_total_seconds=3)) as opened:
         running = [asyncio.create_task(deliver(opened)) for _ in range(loops)]
         try:
             yield opened
@@ -62,15 +57,6 @@ async def settled(kept: Any) -> bool:
     return not await kept.sql(
         "select from delivery where state = 'pending' and (due_at <= relevo_now() or leased_until is not null)"
     )
-
-
-async def try_once(kept: Any) -> list[Any]:
-    """One round of what the deliverer does, step by step; the events."""
-    client = stranger(local=True, limits=Limits(TOTAL, TOTAL))
-    claimed = await kept.run(lambda tx: deliveries.claim(tx, 100))
-    tried = [await attempt(client, each) for each in claimed]
-    await client.aclose()
-    return await kept.run(lambda tx: record(tx, tried)) if tried else []
 
 
 async def test_a_rep_gets_a_signed_webhook_that_tells_everything(kept: Any, mql: Mql, target: Start) -> None:
@@ -117,9 +103,9 @@ async def test_a_webhook_id_stays_over_retries_and_the_timestamp_is_the_trys(
     (assigned,) = await kept.handle(assign_leads, mql())
     said = []
     for _ in range(4):
-        said += await try_once(kept)
+        said += await kept.try_once()
         await kept.travel(timedelta(hours=1))
-    assert await try_once(kept) == []
+    assert await kept.try_once() == []
     assert len(receiver.requests) == 4
     assert len({headers["webhook-id"] for headers, _ in receiver.requests}) == 1
     assert len({body for _, body in receiver.requests}) == 1
@@ -139,11 +125,12 @@ async def test_after_twelve_tries_over_three_days_it_is_given_up_and_said(kept: 
     await kept.handle(assign_leads, mql())
     said, due = [], []
     for _ in range(12):
-        said += await try_once(kept)
+        said += await kept.try_once()
         (row,) = await kept.sql("select extract(epoch from due_at - last_try_at)::float as pause from delivery")
         due.append(row["pause"])
-        await kept.travel(timedelta(hours=30))
-    assert await try_once(kept) == []
+        await kept.travel(timedelta(seconds=1.1 * row["pause"]))
+        await kept.sql("update endpoint set spared_until = null")
+    assert await kept.try_once() == []
     assert len(receiver.requests) == 12
     (failed,) = said
     assert isinstance(failed, DeliveryFailed)
@@ -169,7 +156,7 @@ async def test_a_misbehaving_target_is_tried_again(
     receiver = await target(behaviour)
     await kept.endpoint(receiver.url)
     await kept.handle(assign_leads, mql())
-    assert await try_once(kept) == []
+    assert await kept.try_once() == []
     (row,) = await kept.sql("select *, extract(epoch from due_at - last_try_at)::float as pause from delivery")
     assert (row["state"], row["tries"], row["status"]) == ("pending", 1, status)
     assert error is None or row["error"] == error
@@ -184,7 +171,7 @@ async def test_retry_after_as_a_date_counts_from_the_real_clock(kept: Any, mql: 
     receiver = await target((503, {"retry-after": formatdate(time.time() + 600, usegmt=True)}))
     await kept.endpoint(receiver.url)
     await kept.handle(assign_leads, mql())
-    await try_once(kept)
+    await kept.try_once()
     (row,) = await kept.sql("select extract(epoch from due_at - last_try_at)::float as pause from delivery")
     assert 590 <= row["pause"] <= 600
 
@@ -193,7 +180,7 @@ async def test_an_endless_answer_is_cut_and_counts_as_an_answer(kept: Any, mql: 
     receiver = await target("endless")
     await kept.endpoint(receiver.url)
     await kept.handle(assign_leads, mql())
-    (made,) = await try_once(kept)
+    (made,) = await kept.try_once()
     assert isinstance(made, DeliveryMade)
 
 
@@ -203,14 +190,14 @@ async def test_410_disables_the_endpoint_which_holds_what_comes_until_it_is_enab
     receiver = await target(410, 204)
     endpoint = await kept.endpoint(receiver.url)
     await kept.handle(assign_leads, mql())
-    (failed,) = await try_once(kept)
+    (failed,) = await kept.try_once()
     assert isinstance(failed, DeliveryFailed)
     assert (failed.status, failed.tries) == (410, 1)
     first, second = [(await kept.handle(assign_leads, mql()))[0] for _ in range(2)]
-    assert await try_once(kept) == []
+    assert await kept.try_once() == []
     assert len(receiver.requests) == 1
-    await kept.sql("update endpoint set disabled_at = null where endpoint_id = $1", endpoint)
-    assert len(await try_once(kept)) == 2
+    assert await kept.run(lambda tx: enable(tx, endpoint))
+    assert [len(await kept.try_once()) for _ in range(3)] == [1, 1, 0], "one at a time"
     sent = [orjson.loads(body)["data"]["assignment_id"] for _, body in receiver.requests[1:]]
     assert sent == [str(first.assignment_id), str(second.assignment_id)], "in order"
 
@@ -221,13 +208,13 @@ async def test_a_sender_that_dies_after_the_webhook_costs_a_second_one_with_the_
     receiver = await target(204)
     await kept.endpoint(receiver.url)
     await kept.handle(assign_leads, mql())
-    client = stranger(local=True)
-    (claimed,) = await kept.run(lambda tx: deliveries.claim(tx, 100))
-    lost = await attempt(client, claimed)  # sent, and never recorded
-    await client.aclose()
-    assert await kept.run(lambda tx: deliveries.claim(tx, 100)) == [], "leased"
+    tools = Tools.of(kept.settings())
+    (parcel,) = await kept.run(lambda tx: pack(tx, tools, 100))
+    lost = await webhook.send(parcel, tools)  # sent, and never recorded
+    assert await kept.run(lambda tx: pack(tx, tools, 100)) == [], "leased"
+    await tools.close()
     await kept.sql("update delivery set leased_until = now() - interval '1 s'")
-    (made,) = await try_once(kept)
+    (made,) = await kept.try_once()
     assert made.tries == 2
     first, second = [headers["webhook-id"] for headers, _ in receiver.requests]
     assert first == second
@@ -284,9 +271,6 @@ async def test_in_production_nothing_leaves_for_this_machine(kept: Any, mql: Mql
     await kept.endpoint(receiver.url)
     await kept.endpoint(receiver.url.replace("http:", "https:"))
     await kept.handle(assign_leads, mql())
-    client = stranger(local=False)
-    claimed = await kept.run(lambda tx: deliveries.claim(tx, 100))
-    tried = [await attempt(client, each) for each in claimed]
-    await client.aclose()
-    assert [each.status for each in tried] == [None, None]
+    assert await kept.try_once(local=False) == []
+    assert await states(kept) == [("pending", 1, None), ("pending", 1, None)]
     assert receiver.requests == []

@@ -14,7 +14,6 @@ from handoff.drain import drain_some
 from handoff.fairness import DEVIATION, measure
 from handoff.handlers import assign_leads, erase, take_steps
 from handoff.main import service
-from handoff.settings import Settings
 from handoff.settle import Answering, Settled, settle
 from relevo.events import (
     LeadAccepted,
@@ -315,9 +314,8 @@ async def test_counters_survive_weights_membership_and_publications(kept: Any, m
 
 
 async def test_how_fair_each_team_is_can_be_watched(kept: Any, mql: Mql) -> None:
-    settings = Settings(database=kept.dsn, kafka="127.0.0.1:1")
     await kept.handle(assign_leads, *(mql() for _ in range(4)))
-    async with service.opened(settings) as opened:
+    async with service.opened(kept.settings()) as opened:
         await measure(opened)
     by_team = {sample.labels["team"]: sample.value for sample in next(iter(DEVIATION.collect())).samples}
     assert by_team == {"north": pytest.approx(2 / 3), "south": 0}

@@ -1,19 +1,20 @@
-"""The deliverer: claim → commit → signed POST → record. At least once; no transaction spans a request."""
+"""The deliverer: claim → commit → send by the endpoint's channel → record. At least once; no transaction spans a
+request."""
 
 import asyncio
 import logging
 import random
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from uuid import UUID
 
-from handoff import deliveries, queries
-from handoff.deliveries import IN_FLIGHT, LEASE_SECONDS, Claimed, Recorded, Tried
-from handoff.schedule import next_try, outcome, retry_after
+from handoff import deliveries, message, queries
+from handoff.channels import CHANNELS, Parcel, Tools
+from handoff.deliveries import LEASE_SECONDS, Recorded, Tried
+from handoff.links import mint
+from handoff.schedule import next_try
 from handoff.settings import Settings
-from handoff.sign import signatures
 from relevo.events import DeliveryFailed, DeliveryMade, Event
-from relevo.outbound import Client, Limits, NoAnswer, stranger
 from relevo.service import Next, Service, again_and_again
 from relevo.stream import Transaction
 from relevo.stream.transaction import is_infrastructure
@@ -21,15 +22,15 @@ from relevo.stream.transaction import is_infrastructure
 log = logging.getLogger(__name__)
 
 AT_ONCE = 100  # requests of this process; of one endpoint at most deliveries.IN_FLIGHT
-GONE = "it answered 410: it wants no more webhooks"
+GONE = "it said that it wants no more"
+FAILED = "it failed for five days"
 
 
 async def deliver(service: Service) -> None:
     """Loop: send what is due. On shutdown, what is under way is finished and recorded."""
     settings = service.settings
     assert isinstance(settings, Settings)
-    limits = Limits(settings.webhook_connect_seconds, settings.webhook_total_seconds, connections=IN_FLIGHT)
-    deliverer = Deliverer(service, stranger(local=settings.local, limits=limits))
+    deliverer = Deliverer(service, Tools.of(settings))
     try:
         await again_and_again(service, deliverer.start_due, at_most=1.0)
     finally:
@@ -39,8 +40,8 @@ async def deliver(service: Service) -> None:
 class Deliverer:
     """The tries of this process that are under way, and those whose outcome is still to be recorded."""
 
-    def __init__(self, service: Service, client: Client) -> None:
-        self._service, self._client = service, client
+    def __init__(self, service: Service, tools: Tools) -> None:
+        self._service, self._tools = service, tools
         self._under_way: set[asyncio.Task[None]] = set()
         self._tried: list[Tried] = []
         self._recording = asyncio.Lock()
@@ -53,30 +54,30 @@ class Deliverer:
                 raise self._failure
             async with self._service.transaction() as tx:
                 room = AT_ONCE - len(self._under_way)
-                claimed = await deliveries.claim(tx, room) if room else []
+                parcels = await pack(tx, self._tools, room) if room else []
                 # After a claim the next commit wakes us, that of its outcome at the latest: only the idle look ahead.
-                upcoming = Next(None if claimed else await deliveries.next_due(tx), tx.now)
-            for each in claimed:
-                task = asyncio.create_task(self._send(each), name="webhook")
+                upcoming = Next(None if parcels else await deliveries.next_due(tx), tx.now)
+            for each in parcels:
+                task = asyncio.create_task(self._send(each), name="notice")
                 self._under_way.add(task)
                 task.add_done_callback(self._ended)
-            if len(claimed) < room or not room:
+            if len(parcels) < room or not room:
                 return upcoming
 
     async def finish(self) -> None:
         """Wait for what is under way; each ends by its own deadline."""
         while self._under_way:
             await asyncio.wait(self._under_way)
-        await self._client.aclose()
+        await self._tools.close()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
             self._failure = self._failure or task.exception()
 
-    async def _send(self, claimed: Claimed) -> None:
-        this = await attempt(self._client, claimed)
-        self._tried.append(this)
+    async def _send(self, parcel: Parcel) -> None:
+        this = await CHANNELS[parcel.claimed.kind](parcel, self._tools)
+        self._tried.append(this)  # the list as it is by now: another batch may have been taken meanwhile
         async with self._recording:  # while one batch commits, the next one gathers
             tried, self._tried = self._tried, []
             if tried:
@@ -93,29 +94,22 @@ class Deliverer:
                 if not is_infrastructure(error):
                     raise
                 if time.monotonic() > until:  # the leases are over: they are sent again, which is what we promise
-                    log.error("outcomes of webhooks not recorded", extra={"webhooks": len(tried)})
+                    log.error("outcomes of notices not recorded", extra={"notices": len(tried)})
                     return
             await asyncio.sleep(0.5)
 
 
-async def attempt(client: Client, claimed: Claimed) -> Tried:
-    """One signed POST, and what came of it."""
-    body, sent_at = claimed.body.encode(), int(time.time())  # the real clock: strangers check it
-    headers = {
-        "content-type": "application/json",
-        "webhook-id": claimed.webhook_id,
-        "webhook-timestamp": str(sent_at),
-        "webhook-signature": signatures(claimed.secrets, claimed.webhook_id, sent_at, body),
-    }
-    if claimed.trace is not None:
-        headers["traceparent"] = claimed.trace
-    try:
-        answer = await client.send("POST", claimed.url, headers=headers, content=body)
-    except NoAnswer as error:
-        return Tried(claimed, None, str(error))
-    wish = retry_after(answer.headers.get("retry-after"), datetime.now(UTC))
-    made = outcome(answer.status) == "made"
-    return Tried(claimed, answer.status, None if made else f"it answered {answer.status}", wish)
+async def pack(tx: Transaction, tools: Tools, most: int) -> list[Parcel]:
+    """Claim up to `most` deliveries, with what their channels need besides: an address, one-click links."""
+    claimed = await deliveries.claim(tx, most)
+    linked = [each for each in claimed if each.kind in ("email", "hubspot")]
+    links = await mint(tx, tools.vault, tools.answers_at, linked) if linked else {}
+    parcels = []
+    for each in claimed:
+        rep = tx.playbook.routing.rep(each.rep) if each.rep and each.kind != "webhook" else None
+        email = each.options.get("to") or (rep.email if rep is not None else None)
+        parcels.append(Parcel(each, email, links.get(each.delivery_id, {})))
+    return parcels
 
 
 async def record(tx: Transaction, tried: Sequence[Tried]) -> list[Event]:
@@ -123,18 +117,30 @@ async def record(tx: Transaction, tried: Sequence[Tried]) -> list[Event]:
     await queries.lock_leads(tx, (each.claimed.lead_id for each in tried if each.claimed.lead_id is not None))
     recorded = [_judge(tx, each) for each in tried]
     kept = await deliveries.record(tx, recorded)
-    gone = [each.claimed.endpoint_id for each in tried if outcome(each.status) == "gone"]
-    if gone:
-        await deliveries.disable(tx, gone, GONE)
+    failing = await deliveries.judge_endpoints(tx, tried)
+    gone = [each.claimed.endpoint_id for each in tried if each.outcome == "gone"]
+    for endpoints, because in ((gone, GONE), (failing, FAILED)):
+        if endpoints:
+            await _disable(tx, endpoints, because)
     events = (_event(tx, each) for each in recorded if each.tried.claimed.delivery_id in kept)
     return [event for event in events if event is not None]
 
 
+async def _disable(tx: Transaction, endpoints: Sequence[UUID], because: str) -> None:
+    """It is told, to whoever wants to know: what it should get is held from now on."""
+    told = []
+    for row in await deliveries.disable(tx, endpoints, because):
+        log.error("endpoint disabled", extra={"endpoint": str(row.endpoint_id), "because": because})
+        rep, team = (row.target_id if row.target == target else None for target in ("rep", "team"))
+        told.append(message.disabled(row.endpoint_id, row.name, because, tx.now, rep, team))
+    await deliveries.write(tx, told)
+
+
 def _judge(tx: Transaction, tried: Tried) -> Recorded:
-    match outcome(tried.status):
+    match tried.outcome:
         case "made":
             return Recorded(tried, "made", None)
-        case "gone":
+        case "gone" | "refused":
             return Recorded(tried, "failed", None)
         case "again":
             due_at = next_try(tried.claimed.tries, tx.now, random.random(), tried.wish)  # noqa: S311  no secret

@@ -1,23 +1,31 @@
 """SQL on endpoints and deliveries: written with what they announce, claimed in batches, recorded in batches."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
+import orjson
+
 from handoff.counters import columns
 from handoff.message import Notice
+from handoff.schedule import Outcome
 from relevo.stream import Transaction
 
+Kind = Literal["webhook", "slack", "email", "hubspot"]
+
 IN_FLIGHT = 10  # of one endpoint, however many replicas send
+BROKEN = 5  # failures in a row, after which an endpoint is spared: one try now and then, until one succeeds
+GIVEN_UP = timedelta(days=5)  # of failures, after which it is disabled
 LEASE_SECONDS = 30  # by the real clock: a request ends after 15 s; if its sender died, another one takes over then
 
 WRITE = """
 insert into delivery (webhook_id, endpoint_id, lead_id, cycle, assignment_id, version, type, body, state, due_at,
-  created_at, trace)
+  created_at, trace, rep)
 select n.webhook_id, e.endpoint_id, n.lead_id, n.cycle, n.assignment_id, n.version, n.type, n.body, 'pending', $11, $11,
-  n.trace
+  n.trace, n.rep
 from unnest($1::text[], $2::text[], $3::uuid[], $4::int[], $5::uuid[], $6::int[], $7::text[], $8::text[], $9::text[],
   $10::text[]) with ordinality
   as n (type, webhook_id, lead_id, cycle, assignment_id, version, rep, team, body, trace, n)
@@ -27,11 +35,14 @@ order by n.n
 on conflict (endpoint_id, webhook_id) do nothing
 """
 # An endpoint whose row another sender has locked just now is skipped: that one claims for it. Its own room is what is
-# left of ten, so that one that hangs fills its own ten places and nobody else's.
-_CLAIM = """
+# left of ten, so that one that hangs fills its own ten places and nobody else's; of one, while it is spared or while
+# what it missed is replayed in order.
+_CLAIM = f"""
 with open as materialized (
-  select endpoint_id, url, secrets from endpoint
-  where disabled_at is null and removed_at is null and exists (
+  select endpoint_id, kind, url, options, replay_to, failures,
+    case when overlap_until > $1 then secrets else secrets[1:1] end as secrets
+  from endpoint
+  where disabled_at is null and removed_at is null and (spared_until is null or spared_until <= $1) and exists (
     select from delivery d where d.endpoint_id = endpoint.endpoint_id and state = 'pending' and due_at <= $1
       and (leased_until is null or leased_until < clock_timestamp()))
   order by endpoint_id for update skip locked),
@@ -41,45 +52,74 @@ due as materialized (
     where d.endpoint_id = open.endpoint_id and state = 'pending' and due_at <= $1
       and (leased_until is null or leased_until < clock_timestamp())
     order by due_at, seq
-    limit (select greatest(0, $2 - count(*)) from delivery busy
+    limit (select greatest(0, case when open.failures >= {BROKEN} or open.replay_to is not null and exists (
+          select from delivery held where held.endpoint_id = open.endpoint_id and state = 'pending'
+            and held.seq <= open.replay_to and held.due_at <= $1)
+        then 1 else $2 end - count(*)) from delivery busy
       where busy.endpoint_id = open.endpoint_id and state = 'pending' and leased_until >= clock_timestamp())
     for update skip locked) as picked
   limit $3)
 update delivery set tries = tries + 1, leased_until = clock_timestamp() + make_interval(secs => $4),
   first_try_at = coalesce(first_try_at, $1), last_try_at = $1
 from open where delivery.endpoint_id = open.endpoint_id and delivery_id in (select delivery_id from due)
-returning delivery_id, webhook_id, open.endpoint_id, open.url, open.secrets, lead_id, cycle, assignment_id, body,
-  tries, first_try_at, trace
-"""
+returning delivery_id, webhook_id, open.endpoint_id, open.kind, open.url, open.options, open.secrets, lead_id, cycle,
+  assignment_id, version, type, rep, body, tries, first_try_at, trace
+"""  # noqa: S608  a number of ours
 _NEXT_DUE = """
-select min(due_at) from delivery join endpoint using (endpoint_id)
-where state = 'pending' and leased_until is null and due_at > $1 and disabled_at is null and removed_at is null
+select min(greatest(due_at, coalesce(spared_until, due_at))) from delivery join endpoint using (endpoint_id)
+where state = 'pending' and leased_until is null and (due_at > $1 or spared_until > $1)
+  and disabled_at is null and removed_at is null
 """
 _RECORD = """
+with r as materialized (
+  select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::int[], $5::text[], $6::jsonb[], $7::timestamptz[],
+    $8::int[], $9::jsonb[], $10::jsonb[], $11::text[])
+    as r (id, state, due_at, status, error, remote, at, took_ms, sent, answered, answer)),
+logged as (
+  insert into attempt (delivery_id, at, took_ms, status, error, sent, answered, answer)
+  select id, at, took_ms, status, r.error, sent, answered, answer from r
+  where exists (select from delivery where delivery_id = r.id) on conflict do nothing)
 update delivery set state = r.state, due_at = coalesce(r.due_at, delivery.due_at), status = r.status, error = r.error,
-  leased_until = null
-from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::int[], $5::text[]) as r (id, state, due_at, status, error)
-where delivery_id = r.id and delivery.state = 'pending'
+  remote = coalesce(r.remote, delivery.remote), leased_until = null
+from r where delivery_id = r.id and delivery.state = 'pending'
 returning delivery_id
 """
+_WORKS = (
+    "update endpoint set failures = 0, failing_since = null, spared_until = null"
+    " where endpoint_id = any($1::uuid[]) and failures > 0"
+)
+# 5 s, 10 s, 20 s … at most 5 minutes.
+_FAILS = f"""
+update endpoint set failures = failures + f.count, failing_since = coalesce(failing_since, $3),
+  spared_until = case when failures + f.count >= {BROKEN}
+    then $3 + make_interval(secs => least(300, 5 * 2 ^ least(failures + f.count - {BROKEN}, 10))) end
+from unnest($1::uuid[], $2::int[]) as f (id, count)
+where endpoint_id = f.id
+returning endpoint_id, failing_since
+"""  # noqa: S608  a number of ours
 _DISABLE = (
     "update endpoint set disabled_at = $2, disabled_because = $3"
-    " where endpoint_id = any($1::uuid[]) and disabled_at is null"
+    " where endpoint_id = any($1::uuid[]) and disabled_at is null returning endpoint_id, name, target, target_id"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that is ours to send, for as long as the lease lasts. `tries` counts this one."""
+    """A delivery that is ours to send, while the lease lasts. `tries` counts this one, `secrets` are sealed."""
 
     delivery_id: UUID
     webhook_id: str
     endpoint_id: UUID
-    url: str
+    kind: Kind
+    url: str | None
+    options: Mapping[str, Any]
     secrets: tuple[str, ...]
     lead_id: UUID | None
     cycle: int | None
     assignment_id: UUID | None
+    version: int | None
+    type: str
+    rep: str | None
     body: str
     tries: int
     first_try_at: datetime
@@ -87,13 +127,28 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """What went over the wire, as far as it may be kept: no secrets, no more than 4 KiB of an answer."""
+
+    at: datetime
+    took_ms: int
+    sent: Mapping[str, str]
+    answered: Mapping[str, str]
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of a try: the status, or why there was none; `wish`: how long it asked us to wait."""
+    """What came of a try: the outcome, the status or why there was none; `wish`: how long it asked us to wait;
+    `remote`: what it became there."""
 
     claimed: Claimed
+    outcome: Outcome
     status: int | None
     error: str | None
+    exchange: Exchange
     wish: timedelta | None = None
+    remote: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +185,32 @@ async def next_due(tx: Transaction) -> datetime | None:
 
 async def record(tx: Transaction, recorded: Sequence[Recorded]) -> frozenset[UUID]:
     """Keep these outcomes; the ids of those that were still open (another sender may have been quicker)."""
-    rows = ((r.tried.claimed.delivery_id, r.state, r.due_at, r.tried.status, r.tried.error) for r in recorded)
-    kept = await tx.driver_sql(_RECORD, *columns(rows, 5))
+    kept = await tx.driver_sql(_RECORD, *columns(map(_kept, recorded), 11))
     return frozenset(row.delivery_id for row in kept)
 
 
-async def disable(tx: Transaction, endpoints: Sequence[UUID], because: str) -> None:
-    await tx.driver_sql(_DISABLE, endpoints, tx.now, because)
+def _kept(each: Recorded) -> tuple[Any, ...]:
+    tried, exchange = each.tried, each.tried.exchange
+    return (
+        tried.claimed.delivery_id, each.state, each.due_at, tried.status, tried.error,
+        None if tried.remote is None else orjson.dumps(tried.remote).decode(),
+        exchange.at, exchange.took_ms,
+        orjson.dumps(exchange.sent).decode(), orjson.dumps(exchange.answered).decode(), exchange.answer,
+    )  # fmt: skip
+
+
+async def judge_endpoints(tx: Transaction, tried: Sequence[Tried]) -> list[UUID]:
+    """Note which endpoints work and which fail; returns those that have failed for GIVEN_UP."""
+    works = {each.claimed.endpoint_id for each in tried if each.outcome in ("made", "refused")}
+    failed = Counter(each.claimed.endpoint_id for each in tried if each.claimed.endpoint_id not in works)
+    if works:
+        await tx.driver_sql(_WORKS, sorted(works))
+    if not failed:
+        return []
+    rows = await tx.driver_sql(_FAILS, *columns(sorted(failed.items()), 2), tx.now)
+    return [row.endpoint_id for row in rows if row.failing_since <= tx.now - GIVEN_UP]
+
+
+async def disable(tx: Transaction, endpoints: Sequence[UUID], because: str) -> list[Any]:
+    """Those that were not disabled yet, with name and target."""
+    return list(await tx.driver_sql(_DISABLE, endpoints, tx.now, because))

@@ -5,6 +5,7 @@ from handoff.deliver import deliver
 from handoff.drain import drain
 from handoff.fairness import watch_fairness
 from handoff.handlers import assign_leads, erase, take_steps
+from handoff.sent import forget_deliveries
 from handoff.settings import Settings
 from relevo.events.topics import ASSIGNMENTS
 from relevo.service import Service
@@ -14,7 +15,7 @@ service = Service(
     8003,
     handlers=[assign_leads, take_steps, erase],
     api=routers,
-    loops=[deliver, drain, watch_fairness],
+    loops=[deliver, drain, watch_fairness, forget_deliveries],
     writes=[ASSIGNMENTS],
     settings_class=Settings,
     migrations="handoff.migrations",

@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 
 from handoff.assignment import Assignment
+from relevo.events import uuid7
 from relevo.events.base import Data, Decided
 from relevo.events.leads import TouchSummary
 from relevo.events.slas import Step
@@ -17,7 +18,8 @@ from relevo.playbook import Playbook
 # What an endpoint may subscribe to: sales' notices, then marketing's, so that nurture starts by itself.
 SALES: Final = ("lead.assigned", "sla.warned", "sla.breached")
 MARKETING: Final = ("lead.qualified", "lead.rejected", "lead.recycled", "lead.disqualified")
-TYPES: Final = (*SALES, *MARKETING)
+OPERATORS: Final = ("endpoint.disabled",)  # what those who look after all this are told
+TYPES: Final = (*SALES, *MARKETING, *OPERATORS)
 
 ASKED: Final[tuple[TouchpointType, ...]] = ("form_submitted", "meeting_booked", "email_replied", "call")
 READ: Final[tuple[TouchpointType, ...]] = ("page_viewed", "content_downloaded")
@@ -31,10 +33,10 @@ class Notice(NamedTuple):
 
     type: str
     webhook_id: str
-    lead_id: UUID
-    cycle: int
+    lead_id: UUID | None
+    cycle: int | None
     assignment_id: UUID | None
-    version: int
+    version: int | None
     rep: str | None
     team: str
     body: str
@@ -53,6 +55,15 @@ def notice(
     )  # fmt: skip
 
 
+def disabled(endpoint_id: UUID, name: str, because: str, at: datetime, rep: str | None, team: str | None) -> Notice:
+    """A notice that an endpoint gets nothing more: to those of its rep or team, and to those of all."""
+    data = {"endpoint": endpoint_id, "name": name, "because": because,
+            "then": f"mend it, then POST /v1/endpoints/{endpoint_id}/enable: what it missed is held"}  # fmt: skip
+    webhook_id = f"msg_{uuid7().hex}"
+    text = body("endpoint.disabled", at, data)
+    return Notice("endpoint.disabled", webhook_id, None, None, None, None, rep, team or "", text, None)
+
+
 def body(kind: str, at: datetime, data: Mapping[str, Any]) -> str:
     """The standard's envelope, as it is signed and sent."""
     return orjson.dumps({"type": kind, "timestamp": at, "data": data}, default=_plain, option=orjson.OPT_UTC_Z).decode()
@@ -68,6 +79,7 @@ def assigned(to: Assignment, playbook: Playbook, public_url: str) -> dict[str, A
     """Data of `lead.assigned`: everything, so that the rep need not look anything up."""
     return {
         **_whose(to, playbook),
+        "from": playbook.company.name,
         "because": to.because,
         "previous_rep": to.previous_rep,
         "rule": to.rule,

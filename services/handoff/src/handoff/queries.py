@@ -5,6 +5,7 @@ Locks are taken in one order everywhere, so that nobody waits in a circle: leads
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -41,6 +42,14 @@ _BY_ID = f"select {_COLUMNS} from assignment a where assignment_id = any($1::uui
 _BY_LEAD = f"""
 select {_COLUMNS} from assignment a join unnest($1::uuid[], $2::int[]) as asked (lead_id, cycle) using (lead_id, cycle)
 """  # noqa: S608
+_IN_HUBSPOT = (
+    "select a.assignment_id, a.version from delivery d join assignment a using (assignment_id)"
+    " where d.remote is not null and d.remote->>'contact' = $1 order by d.seq desc limit 1"
+)
+_HEARD = (
+    "insert into idempotency (key, body_sha256, at) values ($1, $2, clock_timestamp()) on conflict do nothing"
+    " returning key"
+)
 _LEAD_OF = "select lead_id from assignment where assignment_id = $1"
 _QUEUE = (
     "select lead_id, cycle from assignment where stage = 'waiting' and team = any($1::text[])"
@@ -59,6 +68,7 @@ _POSITIONS = (
 _ERASE = (
     "update lead set erased_at = $2 where lead_id = any($1::uuid[])",
     "delete from delivery where lead_id = any($1::uuid[])",
+    "delete from link where lead_id = any($1::uuid[])",
     "delete from decision where lead_id = any($1::uuid[])",
 )
 _ERASE_ASSIGNMENTS = f"delete from assignment where lead_id = any($1::uuid[]) returning rep, stage in {_OPEN} as open"  # noqa: S608
@@ -186,3 +196,14 @@ async def decision(tx: Transaction, decision_id: UUID) -> Mapping[str, Any] | No
     found = await tx.driver_sql("select * from decision where decision_id = $1", decision_id)
     row = found.mappings().one_or_none()
     return None if row is None else dict(row)
+
+
+async def assignment_in_hubspot(tx: Transaction, contact: str) -> tuple[UUID, int] | None:
+    """(id, version now) of the newest assignment that became this contact; None where it is no lead of ours."""
+    row = (await tx.driver_sql(_IN_HUBSPOT, contact)).one_or_none()
+    return None if row is None else (row.assignment_id, row.version)
+
+
+async def first_heard(tx: Transaction, message: str, body: bytes) -> bool:
+    """Whether this message is heard for the first time, within three days."""
+    return (await tx.driver_sql(_HEARD, message, sha256(body).digest())).first() is not None

@@ -14,7 +14,8 @@ PAUSES = (
 JITTER = 0.2  # of a pause, either way: those who failed together do not come back together
 LONGEST_WISH = timedelta(hours=24)  # of Retry-After: a target may slow us down, not stop us
 
-Outcome = Literal["made", "again", "gone"]
+Outcome = Literal["made", "again", "refused", "gone"]
+"""Delivered; another try; never this one; never again anything."""
 
 
 def outcome(status: int | None) -> Outcome:

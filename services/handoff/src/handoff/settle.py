@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from handoff import counters, deliveries, message, queries
 from handoff.answer import CONSEQUENCE, STAGE_WORD, Act, Refused, Said, Taken, answer
@@ -27,10 +27,13 @@ from relevo.events.base import Decided
 from relevo.events.vocabulary import RejectReason
 from relevo.stream import Transaction
 
+OWNER: Final = ""  # in place of who says it
+
 
 @dataclass(frozen=True)
 class Answering:
-    """What somebody says of an assignment, and who and how. `until`: of a manager's recycling."""
+    """What somebody says of an assignment, and who and how. `by` OWNER: whoever owns it. `until`: of a manager's
+    recycling."""
 
     act: Act
     by: str
@@ -43,6 +46,12 @@ class Answering:
     amount: Decimal | None = None
     currency: str | None = None
     trace: str | None = None
+
+    def of(self, owner: str | None, trace: str | None) -> "Answering":
+        """Said by the owner, where nobody else is named; in this trace, where it has none."""
+        return replace(
+            self, by=f"rep:{owner}" if self.by == OWNER and owner else self.by or "system", trace=self.trace or trace
+        )
 
 
 @dataclass(frozen=True)

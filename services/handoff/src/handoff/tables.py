@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     Table,
@@ -138,7 +139,18 @@ away = Table(
     Column("until_at", _time),
     Column("source", Text, nullable=False),
     Column("by", Text, nullable=False),
+    Column("uid", Text, comment="Of the calendar's entry: the file is the whole truth of its own entries."),
     comment="When a rep takes no leads, [from, until); open where until is null.",
+)
+
+spare = Table(
+    "spare",
+    metadata,
+    Column("rep", Text, primary_key=True),
+    Column("capacity", Integer, nullable=False),
+    Column("until_at", _time, nullable=False),
+    Column("by", Text, nullable=False),
+    comment="A rep's capacity for a while, instead of the playbook's.",
 )
 
 endpoint = Table(
@@ -148,16 +160,23 @@ endpoint = Table(
     Column("name", Text, nullable=False),
     Column("target", Text, CheckConstraint("target in ('rep', 'team', 'all')"), nullable=False),
     Column("target_id", Text),
-    Column("url", Text, nullable=False),
-    Column("secrets", ARRAY(Text), nullable=False, comment="Newest first; several while one is being replaced."),
+    Column("kind", Text, nullable=False, server_default="webhook"),
+    Column("url", Text, comment="Null where the kind knows its own address."),
+    Column("options", JSONB, nullable=False, server_default="{}", comment="What else its kind needs to know."),
+    Column("secrets", ARRAY(Text), nullable=False, comment="Sealed; newest first, two while one is being replaced."),
+    Column("overlap_until", _time, comment="The older secret signs too, until then."),
     Column("types", ARRAY(Text), nullable=False),
     Column("created_at", _time, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("disabled_at", _time),
     Column("disabled_because", Text),
     Column("removed_at", _time),
+    Column("failures", Integer, nullable=False, server_default="0", comment="In a row; from five on it is spared."),
+    Column("failing_since", _time),
+    Column("spared_until", _time, comment="One try then, and all the rest if it succeeds."),
+    Column("replay_to", BigInteger, comment="Up to this `seq` one at a time, in order: what was held."),
     CheckConstraint("(target = 'all') = (target_id is null)"),
-    comment="Where webhooks go.",
+    comment="Where notices go.",
 )
 
 delivery = Table(
@@ -183,6 +202,8 @@ delivery = Table(
     Column("status", Integer),
     Column("error", Text),
     Column("trace", Text),
+    Column("rep", Text, comment="Whose notice it is."),
+    Column("remote", JSONB, comment="What it became there: ids of a contact, of a task."),
     UniqueConstraint("endpoint_id", "webhook_id"),
     comment="Every notice to every endpoint, and what became of it.",
 )
@@ -194,3 +215,32 @@ Index(
     postgresql_where=text("state = 'pending'"),
 )
 Index("delivery_leased", delivery.c.endpoint_id, postgresql_where=text("leased_until is not null"))
+Index("delivery_contact", text("(remote->>'contact')"), postgresql_where=text("remote is not null"))
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery_id", Uuid, ForeignKey("delivery.delivery_id", ondelete="cascade"), primary_key=True),
+    Column("at", _time, primary_key=True, comment="By the real clock."),
+    Column("took_ms", Integer, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("sent", JSONB, nullable=False, comment="Headers of the request that are no secret."),
+    Column("answered", JSONB, nullable=False, comment="Headers of the answer that help to mend it."),
+    Column("answer", Text, comment="The first 4 KiB of its body."),
+    comment="The log of every try.",
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    Column("lead_id", Uuid, nullable=False, index=True),
+    Column("assignment_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("until_at", _time, nullable=False, index=True),
+    Column("used_at", _time),
+    comment="One-click answers: one version, one act, once.",
+)

@@ -1,5 +1,7 @@
 """HTTP: thin, no decisions. Assignments and their answers, decisions, reps, endpoints, deliveries."""
 
-from handoff.api import assignments, deliveries, endpoints, reps
+from handoff.api import answers, assignments, deliveries, endpoints, links, reps
 
-routers = (assignments.router, reps.router, endpoints.router, deliveries.router)
+routers = (
+    assignments.router, reps.router, endpoints.router, deliveries.router, answers.router, links.router,
+)  # fmt: skip

@@ -9,11 +9,12 @@ from pydantic import AwareDatetime, Field
 from starlette.responses import Response
 
 from handoff import listings, queries
-from handoff.answer import Act, Refused, Stage
+from handoff.answer import Act, Stage
+from handoff.api.answering import settled, theirs, unknown
 from handoff.api.common import Answerer, Body, Limit, Manager, Reader, on_behalf, trace_of
 from handoff.assignment import Assignment
 from handoff.explain import explained
-from handoff.settle import Answering, settle
+from handoff.settle import Answering
 from relevo.events.assignments import Channel
 from relevo.events.vocabulary import RejectReason
 from relevo.playbook import Playbook
@@ -77,8 +78,8 @@ async def list_assignments(
 async def show_assignment(request: Request, actor: Reader, assignment_id: UUID) -> Response:
     async with of(request).transaction() as tx:
         found = await queries.assignment_of(tx, assignment_id)
-        if found is None or not _theirs(actor, found):
-            raise _unknown()
+        if found is None or not theirs(actor.rep, found):
+            raise unknown()
         return respond(shown(found, tx.playbook) | {"about": found.about})
 
 
@@ -87,7 +88,7 @@ async def show_decision(request: Request, actor: Reader, decision_id: UUID) -> R
     async with of(request).transaction() as tx:
         row = await queries.decision(tx, decision_id)
         found = await queries.assignment_of(tx, row["assignment_id"]) if row is not None else None
-    if row is None or found is None or not _theirs(actor, found):
+    if row is None or found is None or not theirs(actor.rep, found):
         raise Problem(404, "No such decision", detail="It does not exist, or is about another rep's lead.")
     return respond(explained(row))
 
@@ -154,41 +155,14 @@ async def _deal(
 async def _answer(
     request: Request, actor: Actor, assignment_id: UUID, act: Act, said: Version, **more: Any
 ) -> Response:
+    channel: Channel = "console" if on_behalf(actor) else "api"
+    answering = Answering(act, actor.by, channel, trace=trace_of(request), **more)
+
     async def work(tx: Transaction) -> Answer:
-        found = await queries.lock_assignment(tx, assignment_id)
-        if found is None:
-            raise _unknown()
-        if not _theirs(actor, found):
-            raise Problem(403, "Not your lead", detail="It belongs to another rep, and never was yours.")
-        if said.version != found.version or (actor.rep is not None and actor.rep != found.rep):
-            raise _conflict("Not the current version", found, tx.playbook)
-        channel: Channel = "console" if on_behalf(actor) else "api"
-        trace = trace_of(request) or found.trace
-        outcome = await settle(tx, found, Answering(act, actor.by, channel, trace=trace, **more))
-        if isinstance(outcome, Refused):
-            raise _conflict("It contradicts what is so already", found, tx.playbook, outcome.because)
+        outcome = await settled(tx, assignment_id, said.version, answering, actor.rep)
         return Answer(shown(outcome.after, tx.playbook), events=outcome.events)
 
     return await write(request, work)
-
-
-def _theirs(actor: Actor, found: Assignment) -> bool:
-    """A rep sees the leads they have, and those they had."""
-    return actor.rep is None or actor.rep in found.owners
-
-
-def _unknown() -> Problem:
-    return Problem(404, "No such assignment", detail="It does not exist, or is another rep's.")
-
-
-def _conflict(title: str, found: Assignment, playbook: Playbook, because: str | None = None) -> Problem:
-    """409, saying who owns the lead now."""
-    rep = playbook.routing.rep(found.rep) if found.rep else None
-    owner = f"it belongs to {rep.name if rep else found.rep}" if found.rep else "it waits for a rep"
-    now = f"At version {found.version} {owner}, and is {found.stage}."
-    detail = f"{because[0].upper()}{because[1:]}. {now}" if because else now
-    more = {"version": found.version, "rep": found.rep, "stage": found.stage}
-    return Problem(409, title, detail=detail, more=more)
 
 
 def shown(found: Assignment, playbook: Playbook) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from relevo.service import Actor, needs
+from handoff.settings import Settings
+from handoff.vault import Vault, vault
+from relevo.service import Actor, needs, of
 
 Reader = Annotated[Actor, Depends(needs("read"))]
 Answerer = Annotated[Actor, Depends(needs("answer"))]
@@ -26,3 +28,18 @@ def on_behalf(actor: Actor) -> bool:
 
 def trace_of(request: Request) -> str | None:
     return request.headers.get("traceparent")
+
+
+def settings_of(request: Request) -> Settings:
+    settings = of(request).settings
+    assert isinstance(settings, Settings)
+    return settings
+
+
+def vault_of(request: Request) -> Vault:
+    """One for as long as the app lives."""
+    state = request.app.state
+    if not hasattr(state, "vault"):
+        state.vault = vault(settings_of(request))
+    found: Vault = state.vault
+    return found
