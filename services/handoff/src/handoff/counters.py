@@ -18,10 +18,11 @@ _LOCK_REP = (
 _TEAMS = """
 select w.team, w.rep, coalesce(c.assigned, 0), coalesce(c.target, 0), c.last_at, coalesce(r.open_leads, 0), gone.away,
   gone.until, case when w.per is null then 0 else
-    (select count(*) from decision where rep = w.rep and at > $4 - make_interval(secs => w.per)) end
+    (select count(*) from decision where rep = w.rep and at > $4 - make_interval(secs => w.per)) end, spare.capacity
 from unnest($1::text[], $2::text[], $3::float[]) as w (team, rep, per)
 left join counter c on c.team = w.team and c.rep = w.rep
 left join rep r on r.rep_id = w.rep
+left join spare on spare.rep = w.rep and spare.until_at > $4
 cross join lateral (
   select count(*) > 0 as away, case when bool_or(until_at is null) then null else max(until_at) end as until
   from away where away.rep = w.rep and from_at <= $4 and (until_at is null or until_at > $4)) as gone
@@ -64,8 +65,8 @@ async def team_states(tx: Transaction, teams: Iterable[Team]) -> dict[str, TeamS
         return {}
     states: dict[str, dict[str, RepState]] = {team: {} for team, _, _ in asked}
     for row in await tx.driver_sql(_TEAMS, *map(list, zip(*asked, strict=True)), tx.now):
-        team_id, rep, assigned, target, last_at, open_leads, away, until, taken = tuple(row)
-        states[team_id][rep] = RepState(assigned, target, last_at, open_leads, taken, away, until)
+        team_id, rep, assigned, target, last_at, open_leads, away, until, taken, spare = tuple(row)
+        states[team_id][rep] = RepState(assigned, target, last_at, open_leads, taken, away, until, spare)
     return dict(states)
 
 

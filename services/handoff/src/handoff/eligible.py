@@ -35,6 +35,7 @@ class RepState(NamedTuple):
     taken: int = 0
     away: bool = False
     away_until: datetime | None = None
+    capacity: int | None = None  # for a while, instead of the playbook's
 
 
 TeamState = Mapping[str, RepState]
@@ -73,8 +74,9 @@ def day(playbook: Playbook, team: Team, rep: Rep, state: RepState, now: datetime
             yield "hours", f"closed until {next_opening(cal, now):%Y-%m-%dT%H:%MZ}"
     if state.away:
         yield "away", f"away until {state.away_until:%Y-%m-%dT%H:%MZ}" if state.away_until else "away"
-    if state.open_leads >= rep.capacity:
-        yield "capacity", f"{state.open_leads} open leads of {rep.capacity}"
+    capacity = rep.capacity if state.capacity is None else state.capacity
+    if state.open_leads >= capacity:
+        yield "capacity", f"{state.open_leads} open leads of {capacity}"
     if rep.window is not None and state.taken >= rep.window.count:
         yield "window", f"{state.taken} of {rep.window.count} within {format_duration(rep.window.per)}"
 

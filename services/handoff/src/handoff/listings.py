@@ -1,5 +1,6 @@
 """SQL behind the lists of the API: assignments, pages by cursor; the reps' absences."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from handoff import assignment
+from handoff.absences import Absence
 from handoff.assignment import COLUMNS, Assignment
 from relevo.stream import Transaction
 
@@ -23,7 +25,21 @@ _END_AWAY = text(
     "with ended as (delete from away where rep = :rep and from_at >= :at)"
     " update away set until_at = :at where rep = :rep and from_at < :at and (until_at is null or until_at > :at)"
 )
-_GO_AWAY = text("insert into away (rep, from_at, until_at, source, by) values (:rep, :at, :until, :source, :by)")
+_GO_AWAY = text(
+    "insert into away (rep, from_at, until_at, source, by, uid) values (:rep, :at, :until, :source, :by, :uid)"
+)
+_FROM_CALENDAR = text(
+    "select from_at, until_at, uid from away where rep = :rep and source = 'calendar' and until_at > :now"
+)
+_NO_MORE = text("delete from away where rep = :rep and source = 'calendar' and until_at > :now")
+_SPARE = text(
+    "insert into spare (rep, capacity, until_at, by) values (:rep, :capacity, :until, :by)"
+    " on conflict (rep) do update set capacity = excluded.capacity, until_at = excluded.until_at, by = excluded.by"
+)
+_OPEN_OF_REP = (
+    "select lead_id, cycle from assignment where rep = $1"
+    " and stage in ('assigned', 'accepted', 'contacted', 'opportunity') order by assignment_id limit $2"
+)
 
 
 async def assignments(
@@ -53,4 +69,27 @@ async def end_away(tx: Transaction, rep: str, at: datetime) -> None:
 
 
 async def go_away(tx: Transaction, rep: str, at: datetime, until: datetime | None, source: str, by: str) -> None:
-    await tx.execute(_GO_AWAY, {"rep": rep, "at": at, "until": until, "source": source, "by": by})
+    await tx.execute(_GO_AWAY, {"rep": rep, "at": at, "until": until, "source": source, "by": by, "uid": None})
+
+
+async def from_calendar(tx: Transaction, rep: str) -> list[Absence]:
+    """What the rep's calendar file said last, as far as it is not over."""
+    rows = await tx.execute(_FROM_CALENDAR, {"rep": rep, "now": tx.now})
+    return [Absence(row.from_at, row.until_at, row.uid or "") for row in rows]
+
+
+async def keep_calendar(tx: Transaction, rep: str, found: Sequence[Absence], by: str) -> None:
+    """The file is the whole truth of its own entries; absences said otherwise stay."""
+    await tx.execute(_NO_MORE, {"rep": rep, "now": tx.now})
+    for each in found:
+        row = {"rep": rep, "at": each.start, "until": each.until, "source": "calendar", "by": by, "uid": each.uid}
+        await tx.execute(_GO_AWAY, row)
+
+
+async def spare(tx: Transaction, rep: str, capacity: int, until: datetime, by: str) -> None:
+    await tx.execute(_SPARE, {"rep": rep, "capacity": capacity, "until": until, "by": by})
+
+
+async def open_of(tx: Transaction, rep: str, most: int) -> list[tuple[UUID, int]]:
+    """(lead, cycle) of the rep's open leads, oldest first."""
+    return [(row.lead_id, row.cycle) for row in await tx.driver_sql(_OPEN_OF_REP, rep, most)]

@@ -11,7 +11,7 @@ from handoff.eligible import Lead, TeamState
 from handoff.keep import keep
 from handoff.route import RELATIONSHIP, Decision, after, destinations, route, to_manager
 from handoff.settings import answers_at
-from relevo.events import LeadAssigned, LeadDisqualified
+from relevo.events import LeadAssigned, LeadDisqualified, LeadResumed
 from relevo.events.assignments import AssignedBecause
 from relevo.events.base import Decided
 from relevo.playbook import Playbook, Team, mql_values
@@ -75,6 +75,11 @@ async def place(
         await deliveries.write(tx, notices)
         return []
 
+    for each, assignment, _ in placed_now:
+        if (
+            each.of.paused and not assignment.paused and each.of.rep is not None
+        ):  # whoever has it next has not paused it
+            tx.emit(_resumed(tx, each))
     changed = [assignment for _, assignment, _ in placed_now]
     events = [_event(tx, each, a, decision) for each, a, decision in placed_now]
     told = [notice for a, event in zip(changed, events, strict=True) for notice in _notices(playbook, a, event)]
@@ -82,6 +87,15 @@ async def place(
     await keep(tx, changed, decided, before, states, load, [*notices, *told])
     positions = await queries.positions(tx, [a for a in changed if a.stage == "waiting"])
     return [(a, _at(event, positions.get(a.assignment_id))) for a, event in zip(changed, events, strict=True)]
+
+
+def _resumed(tx: Transaction, placing: Placing) -> LeadResumed:
+    of = placing.of
+    assert of.rep is not None
+    return LeadResumed(
+        trace=placing.trace or of.trace, at=tx.now, by=placing.by, lead_id=of.lead_id, cycle=of.cycle,
+        playbook=tx.stamp, assignment_id=of.assignment_id, version=of.version, rep=of.rep, reason="changed_owner",
+    )  # fmt: skip
 
 
 def _at(event: Decided, position: int | None) -> Decided:
@@ -138,7 +152,7 @@ def _waits_there(of: Assignment, decision: Decision) -> bool:
 
 def _carried_out(tx: Transaction, placing: Placing, decision: Decision | None) -> Assignment:
     if decision is None:
-        return replace(placing.of, stage="disqualified", reason="no_matching_team", changed_at=tx.now)
+        return replace(placing.of, stage="disqualified", reason="no_matching_team", paused=False, changed_at=tx.now)
     team = tx.playbook.routing.team(decision.team)
     manager = team is not None and decision.rep == team.manager.id
     because = "relationship" if decision.rule == RELATIONSHIP else placing.because

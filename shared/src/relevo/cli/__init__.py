@@ -11,6 +11,7 @@ import typer
 
 from relevo.cli.importing import import_
 from relevo.cli.playbook import playbook
+from relevo.cli.reps import reps
 from relevo.cli.sources import sources
 
 __all__ = ["main"]
@@ -25,6 +26,7 @@ main = typer.Typer(
 main.add_typer(playbook, name="playbook")
 main.add_typer(sources, name="sources")
 main.command("import")(import_)
+main.add_typer(reps, name="reps")
 
 if find_spec("relevo_local") and find_spec("relevo_local.commands"):
     import_module("relevo_local.commands").add_to(main)

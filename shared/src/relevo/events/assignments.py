@@ -193,7 +193,7 @@ class DeliveryFailed(Delivery):
 
 
 class RepAvailability(Event):
-    """A rep's day changed."""
+    """A rep's day changed: away, there again, or there with another `capacity` until then."""
 
     type = "rep.availability.v1"
     topic = ASSIGNMENTS
@@ -202,6 +202,7 @@ class RepAvailability(Event):
     from_: AwareDatetime = Field(alias="from")
     until: AwareDatetime | None = None
     source: Literal["api", "cli", "console", "calendar"]
+    capacity: int | None = Field(default=None, ge=0, description="Open leads at most, instead of the playbook's.")
 
     def key(self) -> str:
         return self.rep
