@@ -6,7 +6,7 @@ when a lead is judged, since each touchpoint is judged when it arrives.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -23,6 +23,7 @@ from scoring.rules import About, rules_of
 
 Because = Literal["cell", "playbook", "merge", "cool_down"]
 LEAST_SHOWN: Final = 1e-6  # points; less is faded away
+AHEAD: Final = timedelta(minutes=5)  # ingest lets no clock run further ahead; against that of year 9999 all else is old
 
 
 class Reason(NamedTuple):
@@ -90,7 +91,7 @@ def by_occurrence(touch: TouchpointRecorded) -> tuple[datetime, UUID]:
 def fold(lead: Lead, touch: TouchpointRecorded, playbook: Playbook, failed: list[RuleFailed]) -> None:
     """Take one touchpoint into `lead.sums`, in place. Machine touchpoints, and those from before this cycle, feed no
     signal and raise no hand; facts are kept from every cycle."""
-    sums, at = lead.sums, micros(touch.occurred_at)
+    sums, at = lead.sums, micros(min(touch.occurred_at, touch.received_at + AHEAD))
     if facts.learn(sums.facts, touch, at, playbook.company):
         sums.fit = None
     if touch.machine or (lead.cycle_from is not None and touch.occurred_at <= lead.cycle_from):
