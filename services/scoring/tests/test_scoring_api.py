@@ -30,12 +30,12 @@ GOOD = {"cargo": "Head of operations", "empleados": "51-200"}
 @pytest_asyncio.fixture
 async def client(kept: Any, tmp_path: Path) -> AsyncIterator[Callable[[str], httpx.AsyncClient]]:
     """`client("reader")`: an HTTP client whose token may read; `client("ana")` is bound to that rep."""
-    given = {name: secrets.token_urlsafe(16) for name in ("reader", "ana", "bea", "writer")}
+    given = {name: secrets.token_urlsafe(16) for name in ("reader", "ana", "bea", "writer", "luis")}
     entries = [
         {
             "name": name,
             "sha256": sha256(token.encode()).hexdigest(),
-            "scopes": ["touchpoints"] if name == "writer" else ["read"],
+            "scopes": {"writer": ["touchpoints"], "luis": ["manage"]}.get(name, ["read"]),
             **({"rep": name} if name in ("ana", "bea") else {}),
         }
         for name, token in given.items()
@@ -116,6 +116,57 @@ async def test_the_id_of_a_visitor_leads_to_the_person_it_became(kept: Any, make
     await kept.handle(score_touchpoints, make("identified", who=[ANA, "a:1"]))
     lead = (await client("reader").get(f"/v1/leads/{visitor.lead_id}")).json()
     assert lead["lead_id"] == str(ana.lead_id)
+
+
+async def test_a_manager_merges_and_unmerges_over_http(kept: Any, make: Touch, client: Any) -> None:
+    said = await kept.handle(score_touchpoints, make(who=ANA), make(who="bea@acme.example"))
+    ana, bea = (str(event.lead_id) for event in said if isinstance(event, LeadIdentified))
+    refused = await client("reader").post(f"/v1/leads/{ana}/merge", json={"lead_id": bea})
+    assert refused.status_code == 403
+    key = {"idempotency-key": "one"}
+    merged = await client("luis").post(f"/v1/leads/{bea}/merge", json={"lead_id": ana}, headers=key)
+    assert merged.status_code == 200, merged.text
+    assert (merged.json()["survivor"], merged.json()["loser"], merged.json()["by"]) == (ana, bea, "user:luis")
+    again = await client("luis").post(f"/v1/leads/{bea}/merge", json={"lead_id": ana}, headers=key)
+    assert again.json() == merged.json()
+    lead = (await client("reader").get(f"/v1/leads/{bea}")).json()
+    assert lead["lead_id"] == ana
+    history = (await client("reader").get(f"/v1/leads/{bea}/history")).json()
+    assert (history["lead_id"], len(history["items"])) == (ana, 2)
+    assert [merge["undone_at"] for merge in history["merges"]] == [None]
+    undone = await client("luis").post(f"/v1/leads/{bea}/unmerge")
+    assert undone.json()["undone_by"] == "user:luis"
+    assert (await client("reader").get(f"/v1/leads/{bea}")).json()["lead_id"] == bea
+    assert (await client("luis").post(f"/v1/leads/{bea}/unmerge")).status_code == 404
+    unknown = await client("luis").post(f"/v1/leads/{bea}/merge", json={"lead_id": str(uuid4())})
+    assert unknown.status_code == 404
+
+
+async def test_the_history_says_what_each_touchpoint_feeds_and_which_rule_failed(
+    kept: Any, make: Touch, client: Any
+) -> None:
+    broken = kept.documents["scoring.yaml"].replace("touch.form == 'demo'", "touch.fields['ask'] == 'demo'")
+    await kept.publish(scoring=broken)
+    now = datetime.now(UTC)
+    told = [
+        make("page_viewed", who=ANA, at=now - timedelta(days=5), path="/prices"),
+        make("email_clicked", who=ANA, at=now - timedelta(days=2), machine=True, machine_because="a known agent"),
+        make("form_submitted", who=ANA, at=now),
+    ]
+    said = await kept.handle(score_touchpoints, *told)
+    url = f"/v1/leads/{said[0].lead_id}/history"
+    first = (await client("reader").get(url, params={"limit": 2})).json()
+    form, click = first["items"]
+    (page,) = (await client("reader").get(url, params={"limit": 2, "cursor": first["next"]})).json()["items"]
+    assert [(fed["id"], fed["points"]) for fed in form["signals"]] == [("form", pytest.approx(20, abs=0.01))]
+    assert form["hand_raise"] is None
+    (failed,) = form["failed"]
+    assert failed.startswith("scoring.yaml:12: rule failed")
+    assert (click["because"], click["signals"]) == ("a known agent", [])
+    assert {fed["id"]: fed["points"] for fed in page["signals"]} == {
+        "page": pytest.approx(2, abs=0.01),
+        "prices": pytest.approx(5, abs=0.01),
+    }
 
 
 async def test_pages_by_cursor(kept: Any, make: Touch, client: Any) -> None:

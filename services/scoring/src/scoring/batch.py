@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from relevo.events import TouchpointRecorded
+from relevo.events import TouchpointRecorded, uuid7
 from relevo.events.identity import STRENGTH, SubjectKind
 from relevo.playbook import Playbook, RuleFailed
 from scoring.identity import Resolution, Resolved
@@ -35,12 +35,23 @@ class Identified:
 
 @dataclass(frozen=True, slots=True)
 class Absorbed:
-    """A lead that sales had already been given went into this one."""
+    """A lead that sales had already been given went into this one, or any lead that a person merged into it."""
 
     survivor: Lead
     lost: Lead
     heard: tuple[TouchpointRecorded, ...]
     trace: str | None
+    merge_id: UUID = field(default_factory=uuid7)
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """A merge was undone; `heard` are the touchpoints that stay with the survivor."""
+
+    survivor: Lead
+    lost: Lead
+    heard: tuple[TouchpointRecorded, ...]
+    merge_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class Judged:
     trace: str | None
 
 
-Said = Identified | Absorbed | Judged
+Said = Identified | Absorbed | Parted | Judged
 
 
 def needs_history(resolution: Resolution, leads: Mapping[UUID, Lead], playbook: Playbook) -> set[UUID]:

@@ -6,6 +6,7 @@ same moment the larger one (as JSON) counts, for the same reason.
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from relevo.events import TouchpointRecorded
@@ -91,6 +92,28 @@ def _oldest(facts: Facts, name: str, at: int, value: Any) -> bool:
         return False
     facts[name] = (at, value)
     return kept is None or bool(kept[1] != value)
+
+
+# From the most restrictive one on; where nobody said a basis, nothing is restricted by it.
+_BASES: Final = ("none", "legitimate_interest", "contract", "consent")
+
+
+def strictest(one: Known, other: Known, as_of: datetime) -> Facts:
+    """What a merge of two people says of their consent, as of the merge: the more restrictive word of the two."""
+    at, found = micros(as_of), Facts()
+    said = [consent for facts in (one, other) if (consent := value_of(facts, "consent"))]
+    if said:
+        found["consent"] = at, min(said, key=lambda consent: _BASES.index(consent["basis"]))
+    for refusal in ("unsubscribed", "complained"):
+        if value_of(one, refusal) or value_of(other, refusal):
+            found[refusal] = at, True
+    return found
+
+
+def restrict(facts: Facts, said: Known) -> None:
+    """Take in what merges said, as any other word: the newest counts."""
+    for name, (at, value) in said.items():
+        _newest(facts, name, at, value)
 
 
 def _rank(value: Any) -> str:

@@ -22,11 +22,13 @@ from relevo.events.touchpoints import Subject
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What we know of a subject: its lead, that lead's strongest identifier, and until when the subject was erased."""
+    """What we know of a subject: its lead, that lead's strongest identifier and how often an unmerge took subjects
+    away from it; and until when the subject was erased."""
 
     lead_id: UUID | None
     known_by: SubjectKind = "anonymous"
     erased_before: datetime | None = None
+    partings: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from relevo.events import LeadDisqualified, LeadRecycled
 from relevo.events.identity import STRENGTH, SubjectKind
 from relevo.events.leads import PastOwner, Score
 from scoring.engagement import Decaying
-from scoring.facts import Facts, value_of
+from scoring.facts import Facts, strictest, value_of
 from scoring.rules import Fit
 
 REBUILD: Final = ""  # no playbook has this version: whoever meets such a lead sums its touchpoints again
@@ -52,7 +52,8 @@ class Lead:
     """`version` names the playbook it was summed under; `said` is the score that `lead.scored` told last.
 
     Signals and hand-raises count what occurred after `cycle_from` (None: everything). Before `cool_until` only a
-    hand-raise qualifies it.
+    hand-raise qualifies it. `restricted`: what a merge by hand says of its consent, as of the merge. `partings` counts
+    the unmerges that took subjects away from it.
     """
 
     lead_id: UUID
@@ -66,6 +67,8 @@ class Lead:
     disqualified: Disqualified | None = None
     said: Score | None = None
     owners: tuple[PastOwner, ...] = ()
+    restricted: Facts = field(default_factory=dict)
+    partings: int = 0
 
     def due_at(self, as_of: datetime) -> datetime | None:
         """When to judge it again though nothing happens: its cool-down, or its disqualification, ends."""
@@ -145,6 +148,32 @@ def absorb(survivor: Lead, lost: Lead) -> Lead:
         qualified_at=_latest((survivor.qualified_at, lost.qualified_at)),
         disqualified=survivor.disqualified or lost.disqualified,
         owners=(*survivor.owners, *(owner for owner in lost.owners if owner not in survivor.owners)),
+        restricted=survivor.restricted | lost.restricted,
+    )
+
+
+def join(survivor: Lead, lost: Lead, as_of: datetime) -> Lead:
+    """A merge that a person asked for: as `absorb`, and of two consents the more restrictive one counts until somebody
+    says something newer."""
+    said = strictest(survivor.sums.facts, lost.sums.facts, as_of)
+    merged = absorb(survivor, lost)
+    return replace(merged, restricted=merged.restricted | said)
+
+
+def part(survivor: Lead, before: Lead, merged: Lead, known_by: SubjectKind) -> Lead:
+    """The survivor without what a merge brought it: `before` and `merged` are how it stood before and after that.
+
+    What sales holds (owners, the open cycle) stays with it. What the merge changed and nothing has changed since goes
+    back, so that its score is again that of its own touchpoints.
+    """
+    untouched = survivor.cycle_from == merged.cycle_from
+    return replace(
+        survivor,
+        version=REBUILD,
+        known_by=known_by,
+        cycle_from=before.cycle_from if untouched else survivor.cycle_from,
+        restricted={name: word for name, word in survivor.restricted.items() if merged.restricted.get(name) != word}
+        | before.restricted,
     )
 
 

@@ -107,6 +107,18 @@ async def recent(
     return found
 
 
+_BEFORE = (
+    "select event from touchpoint where lead_id = $1 and ($2::uuid is null or (occurred_at, touchpoint_id) <"
+    " (select occurred_at, touchpoint_id from touchpoint where touchpoint_id = $2))"
+    " order by occurred_at desc, touchpoint_id desc limit $3"
+)
+
+
+async def before(tx: Transaction, lead_id: UUID, cursor: UUID | None, limit: int) -> list[TouchpointRecorded]:
+    """A page of the lead's touchpoints, newest first, from the one before `cursor` on."""
+    return [to_event(event) for (event,) in await fetch(tx, _BEFORE, lead_id, cursor, limit)]
+
+
 _SAVE = (
     "insert into lead (lead_id, known_by, cycle, cycle_from, cool_until, qualified_at, due_at, playbook_version,"
     " grade, level, said, outcome, sums) select * from unnest($1::uuid[], $2::text[], $3::int[], $4::timestamptz[],"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -10,18 +10,13 @@ import orjson
 from relevo.events import TouchpointRecorded
 from relevo.events.leads import PastOwner, Score
 from scoring.engagement import Decaying
-from scoring.lead import Disqualified, HandRaise, Lead, Sums
+from scoring.lead import REBUILD, Disqualified, HandRaise, Lead, Sums
 from scoring.rules import Fit
 
 
 def to_row(lead: Lead, as_of: datetime) -> tuple[Any, ...]:
     """In the order of the table."""
-    said, out, sums = lead.said, lead.disqualified, lead.sums
-    outcome: dict[str, Any] = {}
-    if lead.owners:
-        outcome["owners"] = [owner.model_dump() for owner in lead.owners]
-    if out is not None:
-        outcome["disqualified"] = {"reason": out.reason, "at": out.at, "until": out.until, "fields": out.fields}
+    said, sums = lead.said, lead.sums
     return (
         lead.lead_id,
         lead.known_by,
@@ -34,7 +29,7 @@ def to_row(lead: Lead, as_of: datetime) -> tuple[Any, ...]:
         said.grade if said else None,
         said.level if said else None,
         said.model_dump_json() if said else None,
-        orjson.dumps(outcome).decode(),
+        orjson.dumps(_outcome(lead)).decode(),
         orjson.dumps(
             {
                 "facts": sums.facts,
@@ -46,6 +41,45 @@ def to_row(lead: Lead, as_of: datetime) -> tuple[Any, ...]:
     )
 
 
+def _outcome(lead: Lead) -> dict[str, Any]:
+    """What is kept only of few leads: who owned it, why it is out, what a merge said of its consent."""
+    out, outcome = lead.disqualified, dict[str, Any]()
+    if lead.owners:
+        outcome["owners"] = [owner.model_dump() for owner in lead.owners]
+    if out is not None:
+        outcome["disqualified"] = {"reason": out.reason, "at": out.at, "until": out.until, "fields": out.fields}
+    if lead.restricted:
+        outcome["restricted"] = lead.restricted
+    return outcome
+
+
+def to_trip(lead: Lead) -> dict[str, Any]:
+    """A lead without its sums, as plain JSON: what touchpoints cannot tell of it."""
+    moments = {name: getattr(lead, name) for name in _MOMENTS}
+    said = lead.said.model_dump() if lead.said else None
+    return {"known_by": lead.known_by, "cycle": lead.cycle, "said": said, "outcome": _outcome(lead)} | moments
+
+
+_MOMENTS: Final = ("cycle_from", "cool_until", "qualified_at")
+
+
+def from_trip(lead_id: UUID, trip: dict[str, Any]) -> Lead:
+    """The lead of `to_trip`, its touchpoints to be summed again."""
+    moments: dict[str, Any] = {name: datetime.fromisoformat(trip[name]) if trip[name] else None for name in _MOMENTS}
+    said = Score.model_validate(trip["said"]) if trip["said"] else None
+    kept = _from_outcome(trip["outcome"])
+    return Lead(lead_id, trip["known_by"], REBUILD, cycle=trip["cycle"], said=said, **moments, **kept)
+
+
+def _from_outcome(outcome: dict[str, Any]) -> dict[str, Any]:
+    out = outcome.get("disqualified")
+    return {
+        "disqualified": _disqualified(out) if out else None,
+        "owners": tuple(PastOwner.model_validate(owner) for owner in outcome.get("owners", ())),
+        "restricted": {name: (at, value) for name, (at, value) in outcome.get("restricted", {}).items()},
+    }
+
+
 def to_columns(leads: Iterable[Lead], as_of: datetime) -> list[list[Any]]:
     """Column by column, for `unnest`."""
     return [list(column) for column in zip(*(to_row(lead, as_of) for lead in leads), strict=True)]
@@ -53,7 +87,6 @@ def to_columns(leads: Iterable[Lead], as_of: datetime) -> list[list[Any]]:
 
 def to_lead(row: Any) -> Lead:
     said, outcome, sums = _read(row.said), _read(row.outcome), _read(row.sums)
-    out = outcome.get("disqualified")
     return Lead(
         lead_id=row.lead_id,
         known_by=row.known_by,
@@ -68,9 +101,9 @@ def to_lead(row: Any) -> Lead:
         cycle_from=row.cycle_from,
         cool_until=row.cool_until,
         qualified_at=row.qualified_at,
-        disqualified=_disqualified(out) if out else None,
         said=Score.model_validate(said) if said else None,
-        owners=tuple(PastOwner.model_validate(owner) for owner in outcome.get("owners", ())),
+        partings=row.partings,
+        **_from_outcome(outcome),
     )
 
 

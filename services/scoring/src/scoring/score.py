@@ -81,6 +81,7 @@ def rebuild(
     lead = replace(lead, version=playbook.version, sums=Sums())
     for touch in sorted(touchpoints, key=by_occurrence):
         fold(lead, touch, playbook, failed)
+    facts.restrict(lead.sums.facts, lead.restricted)
     return lead
 
 

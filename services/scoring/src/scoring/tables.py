@@ -46,6 +46,7 @@ lead = Table(
     Column("outcome", JSON, nullable=False, comment="Earlier owners; why it is disqualified."),
     Column("sums", JSON, nullable=False, comment="Facts, signals, hand-raise and fit; personal data."),
     Column("created_at", _moment, nullable=False, server_default=text("clock_timestamp()")),
+    Column("partings", Integer, nullable=False, server_default=text("0"), comment="Unmerges that took subjects away."),
     Index("lead_due", "due_at", postgresql_where=text("due_at is not null")),
     Index("lead_version", "playbook_version"),
     comment="One row per person, rewritten at each touchpoint.",
@@ -72,5 +73,19 @@ redirect = Table(
     metadata,
     Column("lead_id", Uuid, primary_key=True),
     Column("survivor", Uuid, nullable=False, index=True),
-    comment="A lead that went into another one, for ever; never a chain.",
+    comment="A lead that went into another one, until it is taken out of it again; never a chain.",
+)
+
+merge = Table(
+    "merge",
+    metadata,
+    Column("merge_id", Uuid, primary_key=True),
+    Column("survivor", Uuid, nullable=False, index=True),
+    Column("loser", Uuid, nullable=False, index=True),
+    Column("at", _moment, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("kept", JSON, nullable=False, comment="Both as they were, and what was the loser's; personal data."),
+    Column("undone_at", _moment),
+    Column("undone_by", Text),
+    comment="Merges that a person asked for, with what it takes to undo them.",
 )

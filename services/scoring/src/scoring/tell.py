@@ -12,14 +12,14 @@ from relevo.events import (
     LeadMerged,
     LeadQualified,
     LeadScored,
+    LeadUnmerged,
     PlaybookStamp,
     TouchpointRecorded,
-    uuid7,
 )
 from relevo.events.leads import Snapshot, TouchSummary
 from relevo.playbook import Playbook
 from scoring import facts
-from scoring.batch import Absorbed, Identified, Judged, Said
+from scoring.batch import Absorbed, Identified, Judged, Parted, Said
 from scoring.lead import Lead
 from scoring.score import by_occurrence, contribution, weightiest
 
@@ -32,11 +32,12 @@ Recent = Mapping[UUID, Sequence[TouchpointRecorded]]
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """When, and under which agreement, the events are said."""
+    """When, under which agreement, and by whom the events are said."""
 
     at: datetime
     stamp: PlaybookStamp
     playbook: Playbook
+    by: str = "system"
 
 
 def incomplete(said: Iterable[Said]) -> set[UUID]:
@@ -72,18 +73,28 @@ def _events(said: Said, recent: Recent, now: Now) -> Iterator[Event]:
                     from_lead_id=said.from_lead_id,
                     touchpoint_ids=said.touchpoint_ids[start : start + _IDS],
                 )
-        case Absorbed(survivor, lost, heard, trace):
-            merge_id, shown = uuid7(), snapshot(survivor, survivor.sums.facts, heard, now.playbook)
-            for lead in (survivor, lost):
-                yield LeadMerged(
-                    **_head(lead, now, trace),
-                    merge_id=merge_id,
-                    survivor=survivor.lead_id,
-                    loser=lost.lead_id,
-                    snapshot=shown,
-                )
+        case Absorbed(trace=trace):
+            yield from _both(LeadMerged, said, now, trace)
+        case Parted():
+            yield from _both(LeadUnmerged, said, now, None)
         case Judged():
             yield from _judged(said, recent, now)
+
+
+def _both(
+    kind: type[LeadMerged | LeadUnmerged], said: Absorbed | Parted, now: Now, trace: str | None
+) -> Iterator[Event]:
+    """One event under each of the two keys."""
+    survivor, lost = said.survivor, said.lost
+    shown = snapshot(survivor, survivor.sums.facts, said.heard, now.playbook)
+    for lead in (survivor, lost):
+        yield kind(
+            **_head(lead, now, trace),
+            merge_id=said.merge_id,
+            survivor=survivor.lead_id,
+            loser=lost.lead_id,
+            snapshot=shown,
+        )
 
 
 def _judged(said: Judged, recent: Recent, now: Now) -> Iterator[Event]:
@@ -113,7 +124,7 @@ def _judged(said: Judged, recent: Recent, now: Now) -> Iterator[Event]:
 def _head(lead: Lead, now: Now, trace: str | None) -> dict[str, Any]:
     return {
         "at": now.at,
-        "by": "system",
+        "by": now.by,
         "trace": trace,
         "lead_id": lead.lead_id,
         "cycle": lead.cycle,
@@ -131,11 +142,12 @@ def snapshot(lead: Lead, known: facts.Known, heard: Iterable[TouchpointRecorded]
         consent=facts.consent(known),
         first_source=facts.value_of(known, "first_source"),
         campaign=facts.campaign(known),
-        touchpoints=tuple(_summary(touch) for touch in newest),
+        touchpoints=tuple(summary(touch) for touch in newest),
     )
 
 
-def _summary(touch: TouchpointRecorded) -> TouchSummary:
+def summary(touch: TouchpointRecorded) -> TouchSummary:
+    """The touchpoint as snapshots show it."""
     what = touch.what
     return TouchSummary(
         touchpoint_id=touch.touchpoint_id,

@@ -1,8 +1,8 @@
 """Set-based SQL of who is who: where subjects are, claims, moves, erasure.
 
-A subject with a lead moves to another one only under the lock of the lead it leaves, and that lead's row is deleted by
-the same transaction. So whoever waited for the row finds it gone, and asks again where the subject is now. `queries`
-says in which order locks are taken.
+A subject with a lead moves to another one only under the lock of the lead it leaves, and the same transaction deletes
+that lead's row, or counts the parting in it. So whoever waited for the row sees that, and asks again where the subject
+is now. `queries` says in which order locks are taken.
 """
 
 from collections import defaultdict
@@ -19,16 +19,16 @@ from scoring.queries import fetch, lock
 from scoring.rows import to_event
 
 _PLACES = (
-    "select i.subject_id, i.lead_id, l.known_by, i.erased_before from identity i left join lead l using (lead_id)"
-    " where i.subject_id = any($1::text[])"
+    "select i.subject_id, i.lead_id, l.known_by, i.erased_before, l.partings from identity i"
+    " left join lead l using (lead_id) where i.subject_id = any($1::text[])"
 )
 
 
 async def places(tx: Transaction, subject_ids: Collection[str]) -> dict[str, Place]:
     """Where these subjects are, as committed now; no lock."""
     return {
-        subject: Place(lead_id, known_by or "anonymous", erased_before)
-        for subject, lead_id, known_by, erased_before in await fetch(tx, _PLACES, list(subject_ids))
+        subject: Place(lead_id, known_by or "anonymous", erased_before, partings or 0)
+        for subject, lead_id, known_by, erased_before, partings in await fetch(tx, _PLACES, list(subject_ids))
     }
 
 
@@ -97,6 +97,22 @@ async def move(tx: Transaction, into: Mapping[UUID, UUID]) -> None:
         await tx.driver_sql(_MOVE, list(into), list(into.values()))
 
 
+_PART = (
+    "with ties as (update identity set lead_id = $2 where lead_id = $1 and subject_id = any($3::text[])),"
+    " heard as (update touchpoint set lead_id = $2 where lead_id = $1 and subject_id = any($3::text[])),"
+    " back as (delete from redirect where lead_id = $2),"
+    " with_it as (update redirect set survivor = $2 where lead_id = any($4::uuid[]) and survivor = $1)"
+    " update lead set partings = partings + 1 where lead_id = $1"
+)
+
+
+async def part(
+    tx: Transaction, survivor: UUID, loser: UUID, subjects: Collection[str], redirects: Collection[UUID]
+) -> None:
+    """These subjects, all their touchpoints, and the ids that led to the loser leave the locked survivor with it."""
+    await tx.driver_sql(_PART, survivor, loser, list(subjects), list(redirects))
+
+
 _REDIRECTS = "select lead_id, survivor from redirect where lead_id = any($1::uuid[])"
 
 
@@ -129,7 +145,8 @@ _ERASE = (
     " from e where identity.lead_id = e.lead_id),"
     " gone as (delete from lead using e where lead.lead_id = e.lead_id),"
     " heard as (delete from touchpoint t using e where t.lead_id = e.lead_id"
-    " returning t.event, t.occurred_at, t.received_at >= e.before as since)"
+    " returning t.event, t.occurred_at, t.received_at >= e.before as since),"
+    " merges as (delete from merge using e where e.lead_id in (merge.survivor, merge.loser))"
     " select event from heard where since order by occurred_at"
 )
 

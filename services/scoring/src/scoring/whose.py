@@ -40,13 +40,19 @@ async def decide(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> 
         if not missing:
             break
         leads |= await queries.lock(tx, missing, wait=not leads)
-        gone = {subject for subject, place in places.items() if place.lead_id in missing - leads.keys()}
+        gone = {subject for subject, place in places.items() if place.lead_id in missing and _moved(place, leads)}
         before = places
         places = _under_lock(before, leads) | (await ties.places(tx, gone) if gone else {})
         if places == before:
             break
     await ties.retie(tx, {s: end for s, (_, end) in resolution.tied.items() if mine[s] != end})
     return Whose(resolution, leads)
+
+
+def _moved(place: Place, leads: Mapping[UUID, Lead]) -> bool:
+    """Whether the subject may have left the lead while its lock was waited for: ask again where it is."""
+    lead = leads.get(place.lead_id) if place.lead_id else None
+    return lead is None or lead.partings != place.partings
 
 
 def _under_lock(places: Mapping[str, Place], leads: Mapping[UUID, Lead]) -> dict[str, Place]:
