@@ -114,7 +114,7 @@ def test_a_file_without_keys_says_which_it_has(text: str) -> None:
     for problem in problems.values():
         assert problem.message.startswith(SAID[text])
     assert problems["scoring.yaml"].hint == (
-        "it has the keys signals, levels, qualification, exclusions, learnt_weight"
+        "it has the keys signals, companies, levels, qualification, exclusions, learnt_weight"
     )
 
 

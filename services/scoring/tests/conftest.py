@@ -1,5 +1,6 @@
 """What scoring's tests share: a playbook small enough to reckon with by hand, touchpoints, and a real database."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,10 @@ from relevo.events.identity import STRENGTH, SubjectKind, subject_id
 from relevo.events.touchpoints import Subject
 from relevo.playbook import Playbook, load
 from relevo.testing.kept import Kept, migrated_database
+from scoring.batch import Judged, needs_history, walk
+from scoring.identity import Place, resolve
+from scoring.lead import Lead
+from scoring.machines import mail_of, mark
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday morning: moments in tests are minutes or days after it."""
@@ -95,6 +100,8 @@ def touch(
     received_at: datetime | None = None,
     path: str | None = None,
     form: str | None = None,
+    message: str | None = None,
+    link: str | None = None,
     fields: Mapping[str, str] | None = None,
     **more: Any,
 ) -> TouchpointRecorded:
@@ -111,7 +118,12 @@ def touch(
             "source": "web",
             "type": what,
             "fields": fields or {},
-            "what": {"form": form, "url": f"https://us.example{path}" if path else None},
+            "what": {
+                "form": form,
+                "url": f"https://us.example{path}" if path else None,
+                "message_id": message,
+                "link": link,
+            },
             "occurred_at": at,
             "received_at": received_at or at,
             **more,
@@ -143,6 +155,46 @@ def documents() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def make() -> Callable[..., TouchpointRecorded]:
     return touch
+
+
+class Memory:
+    """Batch after batch as the handler takes them, with dictionaries for tables. Everybody has one identifier.
+    `said`: what was judged, by the subject of the lead it was said of."""
+
+    def __init__(self, playbook: Playbook, as_of: datetime) -> None:
+        self.playbook, self.as_of = playbook, as_of
+        self.leads: dict[UUID, Lead] = {}
+        self.places: dict[str, Place] = {}
+        self.heard: defaultdict[UUID, list[TouchpointRecorded]] = defaultdict(list)
+        self.said: defaultdict[str, list[Any]] = defaultdict(list)
+
+    def take_in(self, batch: Sequence[TouchpointRecorded]) -> None:
+        begun: dict[str, UUID] = {}
+        resolution = resolve(batch, self.places, lambda subject: begun.setdefault(subject, uuid4()))
+        leads = {lead_id: self.leads[lead_id] for lead_id in resolution.leads & self.leads.keys()}
+        mails = [touch for lead_id in leads for touch in self.heard[lead_id] if mail_of(touch) is not None]
+        needed = needs_history(resolution, leads, mails, self.playbook)
+        history = {lead_id: list(self.heard[lead_id]) for lead_id in needed}
+        fresh = {touch.touchpoint_id for touch in batch}
+        way = walk(resolution, leads, history, {}, fresh, self.playbook, self.as_of, mails=mails)
+        self.leads |= way.leads
+        for subject, (kind, lead_id) in resolution.tied.items():
+            self.places[subject] = Place(lead_id, kind)
+        for resolved in resolution.touchpoints:
+            self.heard[resolved.lead_id].append(resolved.touchpoint)
+        for lead_id, heard in self.heard.items():
+            self.heard[lead_id] = [mark(touch, way.found.get(touch.touchpoint_id)) for touch in heard]
+        subjects = {place.lead_id: subject for subject, place in self.places.items()}
+        for each in way.said:
+            if isinstance(each, Judged):
+                judged = each.judgement
+                told = (judged.old, judged.new, judged.trigger, judged.reasons, judged.level_until)
+                self.said[subjects[judged.lead.lead_id]].append(told)
+
+
+@pytest.fixture(scope="session")
+def memory() -> type[Memory]:
+    return Memory
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -98,7 +98,8 @@ def test_the_level_holds_until_it_is_said_to_fall(terms: list[tuple[float, float
         return LEVELS.level(sum(term.after(elapsed * share) for term in read))
 
     assert level_after(1) > level
-    assert all(level_after(step / 50) <= level for step in range(49))
+    second = MICROSECONDS / elapsed  # it is said a second late at most
+    assert all(level_after(step / 50) <= level for step in range(49) if step / 50 < 1 - second)
 
 
 def test_moments_are_exact() -> None:

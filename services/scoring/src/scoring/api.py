@@ -11,6 +11,7 @@ from relevo.service import Actor, Answer, Problem, body, needs, of, respond, tak
 from relevo.stream import Transaction
 from scoring import merges, queries
 from scoring.explain import LeadList, LeadShown, explain
+from scoring.handlers import with_colleagues
 from scoring.history import History, happened
 from scoring.lead import Lead
 from scoring.score import rebuild
@@ -46,6 +47,7 @@ async def show_lead(request: Request, actor: Reader, lead_id: UUID) -> Response:
         if lead.version != now.playbook.version:  # the background has not come to it yet
             history = await queries.history(tx, [lead.lead_id])
             lead = rebuild(lead, history[lead.lead_id], now.playbook, [])
+        lead = await with_colleagues(tx, lead)
         recent = await queries.recent(tx, [lead.lead_id], SHOWN)
     return respond(explain(lead, recent[lead.lead_id], now))
 

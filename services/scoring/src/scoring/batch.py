@@ -5,7 +5,7 @@ depend on how its touchpoints were cut into batches.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -13,8 +13,11 @@ from uuid import UUID
 from relevo.events import TouchpointRecorded, uuid7
 from relevo.events.identity import STRENGTH, SubjectKind
 from relevo.playbook import Playbook, RuleFailed
+from scoring import machines
+from scoring.companies import Companies, company_of
 from scoring.identity import Resolution, Resolved
 from scoring.lead import Lead, absorb
+from scoring.machines import Mail
 from scoring.score import Because, Judgement, fold, judge, rebuild
 
 History = Mapping[UUID, Sequence[TouchpointRecorded]]
@@ -67,16 +70,31 @@ class Judged:
 Said = Identified | Absorbed | Parted | Judged
 
 
-def needs_history(resolution: Resolution, leads: Mapping[UUID, Lead], playbook: Playbook) -> set[UUID]:
-    """The leads whose touchpoints must be at hand: summed under another playbook, or one with another from here on."""
+def needs_history(
+    resolution: Resolution, leads: Mapping[UUID, Lead], mails: Iterable[TouchpointRecorded], playbook: Playbook
+) -> set[UUID]:
+    """The leads whose touchpoints must be at hand: summed under another playbook, one with another from here on, or
+    with clicks in `mails` (what was kept of the mails of this batch) that it may prove a machine's."""
     stale = {lead_id for lead_id, lead in leads.items() if lead.version != playbook.version}
     absorbing = {resolved.lead_id for resolved in resolution.touchpoints if resolved.absorbs}
-    return stale | absorbing | set(resolution.into)
+    of_mails = [each for each in resolution.touchpoints if machines.mail_of(each.touchpoint) is not None]
+    every = [*mails, *(each.touchpoint for each in of_mails)]
+    guilty = machines.found(every)
+    clicked = {machines.mail_of(touch) for touch in every if touch.touchpoint_id in guilty and not touch.machine}
+    scanned = {each.lead_id for each in of_mails if machines.mail_of(each.touchpoint) in clicked}
+    return stale | absorbing | scanned | set(resolution.into)
+
+
+def companies_met(resolution: Resolution, leads: Mapping[UUID, Lead]) -> set[str]:
+    """The companies that these leads are of, or will be after these touchpoints."""
+    said = {resolved.touchpoint.company.domain for resolved in resolution.touchpoints}
+    return {company for company in (*said, *map(company_of, leads.values())) if company is not None}
 
 
 @dataclass(slots=True)
 class Walk:
-    """Every lead met, as it now is (absorbed ones are gone); what there is to say, in order; the rules that failed."""
+    """Every lead met, as it now is (absorbed ones are gone); what there is to say, in order; the rules that failed; the
+    clicks that history proved a machine's, with how."""
 
     playbook: Playbook
     as_of: datetime
@@ -84,8 +102,11 @@ class Walk:
     leads: dict[UUID, Lead]
     heard: defaultdict[UUID, list[TouchpointRecorded]]
     subjects: defaultdict[UUID, list[tuple[str, SubjectKind]]]
+    companies: Companies
+    mails: defaultdict[Mail, list[TouchpointRecorded]]
     said: list[Said] = field(default_factory=list)
     failed: list[RuleFailed] = field(default_factory=list)
+    found: dict[UUID, str] = field(default_factory=dict)
 
 
 def walk(
@@ -96,10 +117,14 @@ def walk(
     fresh: Set[UUID],
     playbook: Playbook,
     as_of: datetime,
+    *,
+    mails: Iterable[TouchpointRecorded] = (),
+    colleagues: Iterable[tuple[str, UUID, int]] = (),
 ) -> Walk:
     """`leads` that exist, by id; `history` of those that `needs_history` named, and the `subjects` of absorbed ones, as
-    they were before this batch; `fresh`: the touchpoints that were not stored before, the only ones to be scored. Takes
-    the leads over: their sums are changed in place."""
+    they were before this batch; `fresh`: the touchpoints that were not stored before, the only ones to be scored;
+    `mails`: what was kept of the mails they are about; `colleagues`: who of their companies was active when. Takes the
+    leads over: their sums are changed in place."""
     way = Walk(
         playbook,
         as_of,
@@ -107,7 +132,13 @@ def walk(
         dict(leads),
         defaultdict(list, {lead_id: list(touchpoints) for lead_id, touchpoints in history.items()}),
         defaultdict(list, {lead_id: list(known) for lead_id, known in subjects.items()}),
+        Companies(playbook.scoring.companies),
+        defaultdict(list),
     )
+    way.companies.learn(colleagues)
+    for touch in mails:
+        if (mail := machines.mail_of(touch)) is not None:
+            way.mails[mail].append(touch)
     for resolved in resolution.touchpoints:
         _step(way, resolved, resolved.touchpoint.touchpoint_id in fresh)
     return way
@@ -121,12 +152,30 @@ def _step(way: Walk, resolved: Resolved, fresh: bool) -> None:
     if resolved.tied or resolved.shared:
         _identify(way, lead, resolved)
     if fresh:
+        if (mail := machines.mail_of(touch)) is not None:
+            touch, lead = _look_at_mail(way, lead, touch, mail)
         way.heard[lead.lead_id].append(touch)
         fold(lead, touch, way.playbook, way.failed)
         lead = _judge(way, lead, touch.trace, "cell", touch)
     elif resolved.absorbs:
         lead = _judge(way, lead, touch.trace, "merge")
     way.leads[lead.lead_id] = lead
+
+
+def _look_at_mail(way: Walk, lead: Lead, touch: TouchpointRecorded, mail: Mail) -> tuple[TouchpointRecorded, Lead]:
+    """The touchpoint, marked where a machine made it; the lead, summed again without clicks this one proves guilty."""
+    before = way.mails[mail]
+    guilty = machines.found([*before, touch])
+    proved = {each.touchpoint_id for each in before if not each.machine and each.touchpoint_id in guilty}
+    way.found |= {each.touchpoint_id: guilty[each.touchpoint_id] for each in (*before, touch)
+                  if not each.machine and each.touchpoint_id in guilty}  # fmt: skip
+    touch = machines.mark(touch, guilty.get(touch.touchpoint_id))
+    way.mails[mail] = [machines.mark(each, guilty.get(each.touchpoint_id)) for each in (*before, touch)]
+    if proved:
+        heard = [machines.mark(each, guilty.get(each.touchpoint_id)) for each in way.heard[lead.lead_id]]
+        way.heard[lead.lead_id] = heard
+        lead = rebuild(lead, heard, way.playbook, way.failed)
+    return touch, lead
 
 
 def _identify(way: Walk, lead: Lead, resolved: Resolved) -> None:
@@ -158,6 +207,7 @@ def _take_in(way: Walk, lead: Lead, resolved: Resolved) -> Lead:
     with_sales = []
     for lost_id in resolved.absorbs:
         lost = way.leads.pop(lost_id, None) or Lead(lost_id, "anonymous", way.playbook.version)
+        way.companies.leave(lost_id)
         ids: defaultdict[str, list[UUID]] = defaultdict(list)
         for touch in way.heard[lost_id]:
             ids[touch.subjects[0].subject_id].append(touch.touchpoint_id)
@@ -176,6 +226,8 @@ def _take_in(way: Walk, lead: Lead, resolved: Resolved) -> Lead:
 
 
 def _judge(way: Walk, lead: Lead, trace: str | None, because: Because, touch: TouchpointRecorded | None = None) -> Lead:
+    if way.playbook.scoring.companies:
+        lead = replace(lead, company_active=way.companies.of(lead))
     lead, judgement = judge(lead, way.playbook, way.as_of, way.failed, touch=touch, because=because)
     if judgement is not None:
         heard = tuple(way.heard[lead.lead_id]) if judgement.trigger is not None else ()

@@ -59,9 +59,14 @@ def terms(kept: Mapping[str, Decaying], signals: Iterable[SignalRule], as_of: in
     read = {}
     for signal in signals:
         if (each := kept.get(signal.id)) is not None:
-            faded = exp2(min(0, each.at - as_of) / signal.half_life)
-            read[signal.id] = Term(each.value * faded, signal.half_life, signal.cap)
+            value = each.value * faded(each.at, as_of, signal.half_life)
+            read[signal.id] = Term(value, signal.half_life, signal.cap)
     return read
+
+
+def faded(at: int, as_of: int, half_life: float) -> float:
+    """What is left at `as_of` of 1 at `at`."""
+    return exp2(min(0, at - as_of) / half_life)
 
 
 def total(read: Iterable[Term]) -> float:

@@ -15,8 +15,8 @@ from relevo.playbook import Activation, Criterion, Exclusion, Persona, RuleFaile
 from scoring import engagement, facts
 from scoring.fit import fit
 from scoring.lead import Lead
-from scoring.moments import micros, moment
-from scoring.rules import rules_of
+from scoring.moments import moment
+from scoring.score import terms
 from scoring.tell import Now, snapshot
 
 
@@ -66,6 +66,17 @@ class SignalShown(Part):
     cap: float
 
 
+class CompanyShown(Part):
+    """A buying group: what several people of one company are worth to each of them."""
+
+    id: str
+    name: str
+    points: float = Field(description="Decayed to now; 0 while there are too few people.")
+    people: int = Field(description="How many of its company were ever active, this lead among them; 50 at most.")
+    needs: int
+    half_life: str
+
+
 class WayToMql(Part):
     """One qualifying cell, and the points that are still missing to it; 0 where there are enough."""
 
@@ -94,6 +105,7 @@ class LeadShown(Part):
     level_until: datetime | None = Field(description="When the level falls if nothing happens.")
     personas: tuple[PersonaShown, ...]
     signals: tuple[SignalShown, ...]
+    companies: tuple[CompanyShown, ...]
     exclusions: tuple[Asked, ...]
     missing: Missing | None = Field(description="None where it is an MQL of this cycle.")
     owners: tuple[PastOwner, ...]
@@ -120,7 +132,7 @@ def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now) -> LeadS
     known = facts.variables(sums.facts, lead.known_by, playbook.company)
     about = playbook.activation("lead", known)
     best = fit(known, playbook, [])
-    read = engagement.terms(sums.signals, rules_of(playbook).signals, micros(now.at))
+    read = terms(lead, playbook, now.at)
     points = engagement.total(read.values())
     level = playbook.scoring.levels.level(points)
     score = ScoreShown(
@@ -156,6 +168,17 @@ def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now) -> LeadS
             for signal in playbook.scoring.signals
             if signal.id in read
         ),
+        companies=tuple(
+            CompanyShown(
+                id=group.id,
+                name=group.name,
+                points=round(read[group.id].now, 6) if group.id in read else 0.0,
+                people=len(lead.company_active),
+                needs=group.people,
+                half_life=format_duration(group.half_life),
+            )
+            for group in playbook.scoring.companies
+        ),
         exclusions=exclusions,
         missing=None if lead.qualified_at is not None else _missing(lead, points, personas, exclusions, now),
         owners=lead.owners,
@@ -190,6 +213,8 @@ def _missing(
     blocked = [f"exclusion: {each.name}" for each in exclusions if each.holds]
     if (out := lead.disqualified) is not None:
         blocked.append(f"disqualified: {out.reason}" + (f", until {out.until:%F}" if out.until else ""))
+    elif lead.held is not None:
+        blocked.append(f"clicks that may be a machine's, until {lead.held.until:%T} UTC")
     elif lead.cool_until is not None and now.at < lead.cool_until:
         blocked.append(f"cool-down until {lead.cool_until:%F}, unless it asks for sales")
     from_points = {"1": scoring.levels.one, "2": scoring.levels.two}

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -17,8 +18,9 @@ from relevo.events import (
 from relevo.events.leads import PastOwner
 from relevo.playbook import RuleFailed
 from relevo.stream import Transaction, on
-from scoring import queries, ties, whose
-from scoring.batch import Judged, Said, needs_history, walk
+from scoring import around, queries, ties, whose
+from scoring.batch import Judged, Said, companies_met, needs_history, walk
+from scoring.companies import Companies, company_of
 from scoring.lead import REBUILD, Lead, disqualify, owned, recycle
 from scoring.score import Because, judge, rebuild
 from scoring.tell import SHOWN, Now, events, incomplete
@@ -37,19 +39,25 @@ async def score_touchpoints(tx: Transaction, touchpoints: Sequence[TouchpointRec
 
 
 async def take_in(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> list[Event]:
-    """Four statements for a batch in which nobody is new: places, locks, touchpoints, leads (and a COPY of the outbox);
-    up to five more where subjects are new, leads are stale or go into others, or somebody is qualified."""
+    """Four statements for a batch in which nobody is new: places, locks, touchpoints, leads (and a COPY of the outbox),
+    and one for the colleagues if the playbook asks for them; up to nine more where subjects are new, leads are stale or
+    go into others, mails are clicked, a company stirs, or somebody is qualified."""
     found = await whose.decide(tx, touchpoints)
     resolution, into = found.resolution, found.resolution.into
     kept = [(each.touchpoint, into.get(each.lead_id, each.lead_id)) for each in resolution.touchpoints]
     batch = [touch.touchpoint_id for touch, _ in kept]
     fresh, now = await queries.store(tx, kept)
-    history = await queries.history(tx, needs_history(resolution, found.leads, tx.playbook), without=batch)
+    playbook, met = tx.playbook, resolution.leads | into.keys()
+    mails = await around.mails(tx, met, [touch for touch, _ in kept])
+    history = await queries.history(tx, needs_history(resolution, found.leads, mails, playbook), without=batch)
     subjects = await ties.subjects_of(tx, into.keys())
-    way = walk(resolution, found.leads, history, subjects, fresh, tx.playbook, now)
+    colleagues = await around.colleagues(tx, companies_met(resolution, found.leads), playbook)
+    way = walk(resolution, found.leads, history, subjects, fresh, playbook, now, mails=mails, colleagues=colleagues)
     recent = await queries.recent(tx, incomplete(way.said), SHOWN, without=batch)
     await ties.move(tx, into)
     await queries.save(tx, [way.leads[lead_id] for lead_id in dict.fromkeys(lead_id for _, lead_id in kept)], now)
+    await around.mark(tx, way.found)
+    await around.due_again(tx, way.companies.changed)
     count_failures(way.failed)
     return events(way.said, recent, Now(now, tx.stamp, tx.playbook))
 
@@ -81,21 +89,26 @@ def _after(lead: Lead, outcome: Outcome) -> Lead:
 
 
 async def judge_again(
-    tx: Transaction, leads: Mapping[UUID, Lead], traces: Mapping[UUID, str | None] | None = None
+    tx: Transaction,
+    leads: Mapping[UUID, Lead],
+    traces: Mapping[UUID, str | None] | None = None,
+    because: Because = "cool_down",
 ) -> list[Event]:
     """Judge locked leads though no touchpoint came; stale ones are summed again first. Saves them."""
     if not leads:
         return []
     playbook, now, failed = tx.playbook, await queries.moment(tx), list[RuleFailed]()
     history = await queries.history(tx, [i for i, lead in leads.items() if lead.version != playbook.version])
+    of_company = await _companies(tx, leads.values())
     said: list[Said] = []
     after: list[Lead] = []
     for lead_id, lead in leads.items():
-        because: Because = "cool_down"
+        why: Because = because
         if lead.version != playbook.version:
-            because = "playbook" if lead.version else "cool_down"
+            why = "playbook" if lead.version else because
             lead = rebuild(lead, history[lead_id], playbook, failed)
-        lead, judgement = judge(lead, playbook, now, failed, because=because)
+        lead = replace(lead, company_active=of_company.of(lead))
+        lead, judgement = judge(lead, playbook, now, failed, because=why)
         after.append(lead)
         if judgement is not None:
             trace = (traces or {}).get(lead_id)
@@ -104,6 +117,18 @@ async def judge_again(
     await queries.save(tx, after, now)
     count_failures(failed)
     return events(said, recent, Now(now, tx.stamp, playbook))
+
+
+async def with_colleagues(tx: Transaction, lead: Lead) -> Lead:
+    """The lead, with when the people of its company were last active."""
+    return replace(lead, company_active=(await _companies(tx, [lead])).of(lead))
+
+
+async def _companies(tx: Transaction, leads: Iterable[Lead]) -> Companies:
+    known = {company for lead in leads if (company := company_of(lead)) is not None}
+    companies = Companies(tx.playbook.scoring.companies)
+    companies.learn(await around.colleagues(tx, known, tx.playbook))
+    return companies
 
 
 @on(LeadErased)

@@ -11,6 +11,7 @@ from relevo.events.identity import STRENGTH, SubjectKind
 from relevo.events.leads import PastOwner, Score
 from scoring.engagement import Decaying
 from scoring.facts import Facts, strictest, value_of
+from scoring.moments import micros
 from scoring.rules import Fit
 
 REBUILD: Final = ""  # no playbook has this version: whoever meets such a lead sums its touchpoints again
@@ -24,17 +25,37 @@ class HandRaise(NamedTuple):
     rule: str
 
 
+class Click(NamedTuple):
+    """A click in a mail that may yet turn out to be a machine's, with the points it gave, by signal."""
+
+    at: int
+    points: tuple[tuple[str, float], ...]
+
+
 @dataclass(slots=True)
 class Sums:
-    """All that the touchpoints sum up to under one playbook. Mutable: folding in a touchpoint is the hot path."""
+    """All that the touchpoints sum up to under one playbook. Mutable: folding in a touchpoint is the hot path.
+
+    `clicks` are the newest ones, until nothing can prove them a machine's any more; `active` is the day (microseconds)
+    of the last touchpoint by a person.
+    """
 
     facts: Facts = field(default_factory=dict)
     signals: dict[str, Decaying] = field(default_factory=dict)
     hand_raise: HandRaise | None = None
     fit: Fit | None = None
+    clicks: tuple[Click, ...] = ()
+    active: int | None = None
 
     def copy(self) -> "Sums":
-        return Sums(dict(self.facts), dict(self.signals), self.hand_raise, self.fit)
+        return Sums(dict(self.facts), dict(self.signals), self.hand_raise, self.fit, self.clicks, self.active)
+
+
+class Held(NamedTuple):
+    """It would be an MQL, if the clicks that made it one are a person's: judge it again then."""
+
+    until: datetime
+    touchpoint_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +74,8 @@ class Lead:
 
     Signals and hand-raises count what occurred after `cycle_from` (None: everything). Before `cool_until` only a
     hand-raise qualifies it. `restricted`: what a merge by hand says of its consent, as of the merge. `partings` counts
-    the unmerges that took subjects away from it.
+    the unmerges that took subjects away from it. `company_active`: when the people of its company, itself among them,
+    were last active, newest first; read anew for each judgement, not kept.
     """
 
     lead_id: UUID
@@ -69,11 +91,20 @@ class Lead:
     owners: tuple[PastOwner, ...] = ()
     restricted: Facts = field(default_factory=dict)
     partings: int = 0
+    held: Held | None = None
+    company_active: tuple[int, ...] = ()
+
+    @property
+    def cycle_from_micros(self) -> int:
+        return micros(self.cycle_from) if self.cycle_from is not None else 0
 
     def due_at(self, as_of: datetime) -> datetime | None:
-        """When to judge it again though nothing happens: its cool-down, or its disqualification, ends."""
+        """When to judge it again though nothing happens: its cool-down, or its disqualification, ends, or the clicks
+        it rests on have settled."""
         if self.disqualified is not None:
             return self.disqualified.until
+        if self.held is not None:
+            return self.held.until
         waits = self.qualified_at is None and self.cool_until is not None and self.cool_until > as_of
         return self.cool_until if waits else None
 
@@ -99,6 +130,7 @@ def recycle(lead: Lead, event: LeadRecycled) -> Lead:
         cool_until=event.until,
         qualified_at=None,
         disqualified=None,
+        held=None,
     )
 
 

@@ -16,7 +16,7 @@ from relevo.service import Problem
 from relevo.stream import Transaction
 from scoring import queries, ties
 from scoring.batch import Absorbed, Identified, Judged, Parted, Said
-from scoring.handlers import count_failures
+from scoring.handlers import count_failures, with_colleagues
 from scoring.lead import Lead, join, part
 from scoring.rows import from_trip, to_trip
 from scoring.score import judge, rebuild
@@ -144,7 +144,7 @@ async def _summed_again(
     tx: Transaction, lead: Lead, heard: Sequence[TouchpointRecorded], now: Now
 ) -> tuple[Lead, list[Said]]:
     failed: list[RuleFailed] = []
-    lead = rebuild(lead, heard, now.playbook, failed)
+    lead = await with_colleagues(tx, rebuild(lead, heard, now.playbook, failed))
     lead, judgement = judge(lead, now.playbook, now.at, failed, because="merge")
     await queries.save(tx, [lead], now.at)
     count_failures(failed)

@@ -77,10 +77,12 @@ async def moment(tx: Transaction) -> datetime:
     return now
 
 
-_HISTORY = "select lead_id, event from touchpoint where lead_id = any($1::uuid[]) and touchpoint_id <> all($2::uuid[])"
+_HISTORY = (
+    "select lead_id, event, found from touchpoint where lead_id = any($1::uuid[]) and touchpoint_id <> all($2::uuid[])"
+)
 _RECENT = (
-    "select l.id, t.event from unnest($1::uuid[]) as l(id) cross join lateral (select event from touchpoint"
-    " where lead_id = l.id and touchpoint_id <> all($2::uuid[])"
+    "select l.id, t.event, t.found from unnest($1::uuid[]) as l(id) cross join lateral"
+    " (select event, found from touchpoint where lead_id = l.id and touchpoint_id <> all($2::uuid[])"
     " order by occurred_at desc, touchpoint_id desc limit $3) as t"
 )
 
@@ -91,8 +93,8 @@ async def history(
     """All touchpoints of each of these leads, but `without` those."""
     found: dict[UUID, list[TouchpointRecorded]] = {lead_id: [] for lead_id in lead_ids}
     if found:
-        for lead_id, event in await fetch(tx, _HISTORY, list(found), list(without)):
-            found[lead_id].append(to_event(event))
+        for lead_id, event, machine in await fetch(tx, _HISTORY, list(found), list(without)):
+            found[lead_id].append(to_event(event, machine))
     return found
 
 
@@ -102,13 +104,13 @@ async def recent(
     """The newest touchpoints of each of these leads, but `without` those."""
     found: defaultdict[UUID, list[TouchpointRecorded]] = defaultdict(list)
     if lead_ids:
-        for lead_id, event in await fetch(tx, _RECENT, list(lead_ids), list(without), at_most):
-            found[lead_id].append(to_event(event))
+        for lead_id, event, machine in await fetch(tx, _RECENT, list(lead_ids), list(without), at_most):
+            found[lead_id].append(to_event(event, machine))
     return found
 
 
 _BEFORE = (
-    "select event from touchpoint where lead_id = $1 and ($2::uuid is null or (occurred_at, touchpoint_id) <"
+    "select event, found from touchpoint where lead_id = $1 and ($2::uuid is null or (occurred_at, touchpoint_id) <"
     " (select occurred_at, touchpoint_id from touchpoint where touchpoint_id = $2))"
     " order by occurred_at desc, touchpoint_id desc limit $3"
 )
@@ -116,18 +118,19 @@ _BEFORE = (
 
 async def before(tx: Transaction, lead_id: UUID, cursor: UUID | None, limit: int) -> list[TouchpointRecorded]:
     """A page of the lead's touchpoints, newest first, from the one before `cursor` on."""
-    return [to_event(event) for (event,) in await fetch(tx, _BEFORE, lead_id, cursor, limit)]
+    return [to_event(event, machine) for event, machine in await fetch(tx, _BEFORE, lead_id, cursor, limit)]
 
 
 _SAVE = (
     "insert into lead (lead_id, known_by, cycle, cycle_from, cool_until, qualified_at, due_at, playbook_version,"
-    " grade, level, said, outcome, sums) select * from unnest($1::uuid[], $2::text[], $3::int[], $4::timestamptz[],"
-    " $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::text[], $9::text[], $10::smallint[], $11::json[],"
-    " $12::json[], $13::json[]) on conflict (lead_id) do update set known_by = excluded.known_by,"
+    " grade, level, said, outcome, sums, company, active_at) select * from unnest($1::uuid[], $2::text[], $3::int[],"
+    " $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::text[], $9::text[],"
+    " $10::smallint[], $11::json[], $12::json[], $13::json[], $14::text[], $15::timestamptz[]) on conflict (lead_id)"
+    " do update set known_by = excluded.known_by,"
     " cycle = excluded.cycle, cycle_from = excluded.cycle_from, cool_until = excluded.cool_until,"
     " qualified_at = excluded.qualified_at, due_at = excluded.due_at, playbook_version = excluded.playbook_version,"
     " grade = excluded.grade, level = excluded.level, said = excluded.said, outcome = excluded.outcome,"
-    " sums = excluded.sums"
+    " sums = excluded.sums, company = excluded.company, active_at = excluded.active_at"
 )
 
 

@@ -7,20 +7,28 @@ from sqlalchemy.exc import SQLAlchemyError
 from relevo.service import Service
 from relevo.stream import NoPlaybook, Transaction
 from relevo.stream.transaction import is_infrastructure
-from scoring import queries
+from scoring import around, queries
 from scoring.handlers import judge_again
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 100  # leads per transaction: a touchpoint of one of them waits no longer than that takes
+COMPANIES_AT_ONCE = 20  # of each the people active last, AT_ONCE in all
 PAUSE = 0.1  # seconds between two transactions, so that the stream has most of the database
-LOOK_AGAIN = 5.0  # seconds until somebody else's new playbook, or cool-down, is noticed
+LOOK_AGAIN = 5.0  # seconds until somebody else's new playbook, cool-down or company is noticed
 
 
 async def judge_overdue(tx: Transaction) -> int:
     """Judge at most AT_ONCE leads that are due or summed under another playbook; returns how many there were."""
     leads = await queries.lock_overdue(tx, tx.stamp.version, tx.now, AT_ONCE)
     tx.emit(*await judge_again(tx, leads))
+    return len(leads)
+
+
+async def judge_companies(tx: Transaction) -> int:
+    """Judge the people of companies whose buying group is newer than it was; returns how many there were."""
+    leads = await around.lock_people(tx, COMPANIES_AT_ONCE, AT_ONCE)
+    tx.emit(*await judge_again(tx, leads, because="cell"))
     return len(leads)
 
 
@@ -32,6 +40,8 @@ async def rescore(service: Service) -> None:
         try:
             async with service.transaction() as tx:
                 judged = await judge_overdue(tx)
+            async with service.transaction() as tx:
+                judged += await judge_companies(tx)
                 due, now = await queries.next_due(tx), tx.now
         except NoPlaybook:
             pass
@@ -40,7 +50,7 @@ async def rescore(service: Service) -> None:
                 raise
             log.warning("rescoring waits", extra={"because": type(error).__name__})
         done += judged
-        if judged == AT_ONCE:
+        if judged >= AT_ONCE:
             await service.sleep_until(None, at_most=PAUSE)
             continue
         if done:

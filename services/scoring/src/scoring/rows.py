@@ -9,14 +9,18 @@ import orjson
 
 from relevo.events import TouchpointRecorded
 from relevo.events.leads import PastOwner, Score
+from scoring.companies import company_of
 from scoring.engagement import Decaying
-from scoring.lead import REBUILD, Disqualified, HandRaise, Lead, Sums
+from scoring.lead import REBUILD, Click, Disqualified, HandRaise, Held, Lead, Sums
+from scoring.machines import mark
+from scoring.moments import micros, moment
 from scoring.rules import Fit
 
 
 def to_row(lead: Lead, as_of: datetime) -> tuple[Any, ...]:
     """In the order of the table."""
     said, sums = lead.said, lead.sums
+    clicks = {"clicks": [tuple(click) for click in sums.clicks]} if sums.clicks else {}
     return (
         lead.lead_id,
         lead.known_by,
@@ -37,7 +41,10 @@ def to_row(lead: Lead, as_of: datetime) -> tuple[Any, ...]:
                 "hand_raise": sums.hand_raise and tuple(sums.hand_raise),
                 "fit": sums.fit and tuple(sums.fit),
             }
+            | clicks
         ).decode(),
+        company_of(lead),
+        moment(sums.active) if sums.active is not None else None,
     )
 
 
@@ -50,6 +57,8 @@ def _outcome(lead: Lead) -> dict[str, Any]:
         outcome["disqualified"] = {"reason": out.reason, "at": out.at, "until": out.until, "fields": out.fields}
     if lead.restricted:
         outcome["restricted"] = lead.restricted
+    if lead.held is not None:
+        outcome["held"] = tuple(lead.held)
     return outcome
 
 
@@ -72,11 +81,12 @@ def from_trip(lead_id: UUID, trip: dict[str, Any]) -> Lead:
 
 
 def _from_outcome(outcome: dict[str, Any]) -> dict[str, Any]:
-    out = outcome.get("disqualified")
+    out, held = outcome.get("disqualified"), outcome.get("held")
     return {
         "disqualified": _disqualified(out) if out else None,
         "owners": tuple(PastOwner.model_validate(owner) for owner in outcome.get("owners", ())),
         "restricted": {name: (at, value) for name, (at, value) in outcome.get("restricted", {}).items()},
+        "held": Held(datetime.fromisoformat(held[0]), UUID(held[1]) if held[1] else None) if held else None,
     }
 
 
@@ -96,6 +106,8 @@ def to_lead(row: Any) -> Lead:
             {signal: Decaying(*kept) for signal, kept in sums["signals"].items()},
             HandRaise(*sums["hand_raise"]) if sums["hand_raise"] else None,
             _fit(sums["fit"]),
+            tuple(Click(at, tuple((name, points) for name, points in gave)) for at, gave in sums.get("clicks", ())),
+            micros(row.active_at) if row.active_at is not None else None,
         ),
         cycle=row.cycle,
         cycle_from=row.cycle_from,
@@ -129,8 +141,9 @@ def _disqualified(kept: dict[str, Any]) -> Disqualified:
     )
 
 
-def to_event(kept: Any) -> TouchpointRecorded:
-    return TouchpointRecorded.model_validate(_read(kept))
+def to_event(kept: Any, found: str | None = None) -> TouchpointRecorded:
+    """`found`: how history proved it a machine's."""
+    return mark(TouchpointRecorded.model_validate(_read(kept)), found)
 
 
 def touchpoint_columns(touchpoints: Iterable[tuple[TouchpointRecorded, UUID]]) -> list[list[Any]]:

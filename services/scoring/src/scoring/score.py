@@ -14,15 +14,17 @@ from uuid import UUID
 from relevo.events import TouchpointRecorded
 from relevo.events.leads import Contribution, Score, Trigger
 from relevo.playbook import Playbook, RuleFailed
-from scoring import engagement, facts
-from scoring.engagement import Decaying
+from scoring import companies, engagement, facts, machines
+from scoring.companies import DAY
+from scoring.engagement import Decaying, Term
 from scoring.fit import fit
-from scoring.lead import HandRaise, Lead, Sums, readmit
+from scoring.lead import Click, HandRaise, Held, Lead, Sums, readmit
 from scoring.moments import micros, moment
 from scoring.rules import About, rules_of
 
 Because = Literal["cell", "playbook", "merge", "cool_down"]
 LEAST_SHOWN: Final = 1e-6  # points; less is faded away
+_SETTLED: Final = machines.SETTLED // timedelta(microseconds=1)
 AHEAD: Final = timedelta(minutes=5)  # ingest lets no clock run further ahead; against that of year 9999 all else is old
 
 
@@ -79,7 +81,7 @@ def rebuild(
     They are summed in the order they occurred, so that not even the last digit depends on where they were found.
     """
     lead = replace(lead, version=playbook.version, sums=Sums())
-    for touch in sorted(touchpoints, key=by_occurrence):
+    for touch in sorted(machines.marked(touchpoints), key=by_occurrence):
         fold(lead, touch, playbook, failed)
     facts.restrict(lead.sums.facts, lead.restricted)
     return lead
@@ -95,7 +97,11 @@ def fold(lead: Lead, touch: TouchpointRecorded, playbook: Playbook, failed: list
     sums, at = lead.sums, micros(min(touch.occurred_at, touch.received_at + AHEAD))
     if facts.learn(sums.facts, touch, at, playbook.company):
         sums.fit = None
-    if touch.machine or (lead.cycle_from is not None and touch.occurred_at <= lead.cycle_from):
+    if touch.machine:
+        return
+    if sums.active is None or at >= sums.active + DAY:
+        sums.active = at - at % DAY
+    if lead.cycle_from is not None and touch.occurred_at <= lead.cycle_from:
         return
     rules = rules_of(playbook)
     signals, hand_raises = rules.signals_for.get(touch.touch, ()), rules.hand_raises_for.get(touch.touch, ())
@@ -106,6 +112,10 @@ def fold(lead: Lead, touch: TouchpointRecorded, playbook: Playbook, failed: list
         if signal.rule.holds(about, failed):
             kept = sums.signals.get(signal.id)
             sums.signals[signal.id] = engagement.add(kept, signal.points, signal.half_life, at)
+    if touch.touch == "email_clicked" and machines.mail_of(touch) is not None:
+        gave = tuple((each.id, each.points) for each in signals if each.rule.holds(about, []))
+        newest = max(at, sums.clicks[-1].at if sums.clicks else at)
+        sums.clicks = tuple(sorted(each for each in (*sums.clicks, Click(at, gave)) if each.at > newest - _SETTLED))
     for hand_raise, rule in hand_raises:
         if rule.holds(about, failed):
             raised = HandRaise(at, str(touch.touchpoint_id), hand_raise)
@@ -155,12 +165,15 @@ def judge(
         lead = readmit(lead, as_of)
     elif lead.disqualified is not None:
         lead = readmit(lead, as_of)
-    read = engagement.terms(sums.signals, rules_of(playbook).signals, micros(as_of))
+    read = terms(lead, playbook, as_of)
     points = engagement.total(read.values())
     grade, level = sums.fit.grade, playbook.scoring.levels.level(points)
     old = lead.said
     changed = old is None or old.grade != grade or old.level != level
     kind = _qualifies(lead, f"{grade}{level}", playbook, as_of, because)
+    tipped = touch.touchpoint_id if touch is not None else None
+    if kind is not None or lead.held is not None:
+        lead, kind, tipped = _settle(lead, kind, tipped, read, playbook, as_of)
     if not changed and kind is None:
         return lead, None
     new = Score(persona=sums.fit.persona, grade=grade, level=level, fit=sums.fit.points, engagement=points)
@@ -172,15 +185,57 @@ def judge(
         old=old,
         new=new,
         changed=changed,
-        trigger=None if kind is None else _trigger(kind, sums, new, playbook, touch),
-        reasons=reasons(sums, playbook, read),
+        trigger=None if kind is None else _trigger(kind, sums, new, playbook, tipped),
+        reasons=reasons(lead, playbook, read),
         level_until=engagement.falls_at(read.values(), playbook.scoring.levels, as_of),
     )
 
 
-def _qualifies(
-    lead: Lead, cell: str, playbook: Playbook, as_of: datetime, because: Because
-) -> Because | Literal["hand_raise"] | None:
+def terms(lead: Lead, playbook: Playbook, as_of: datetime) -> dict[str, Term]:
+    """What each signal is worth at `as_of`, those of its company last."""
+    read = engagement.terms(lead.sums.signals, rules_of(playbook).signals, micros(as_of))
+    if lead.company_active:
+        group = companies.terms(lead, playbook.scoring.companies, micros(as_of))
+        read |= {signal: term for signal, (term, _) in group.items()}
+    return read
+
+
+Kind = Because | Literal["hand_raise"]
+
+
+def _settle(
+    lead: Lead, kind: Kind | None, tipped: UUID | None, read: Mapping[str, Term], playbook: Playbook, as_of: datetime
+) -> tuple[Lead, Kind | None, UUID | None]:
+    """An MQL that rests on clicks which may yet prove a machine's waits until they are old enough. Then it is one by
+    the touchpoint that tipped it, though none comes at that moment."""
+    held = lead.held
+    if held is not None and kind is not None and tipped is None:
+        kind, tipped = ("cell" if kind != "hand_raise" else kind), held.touchpoint_id
+    until = _unsettled(lead, read, playbook, as_of) if kind not in (None, "hand_raise") else None
+    if until is not None:
+        return replace(lead, held=Held(until, tipped)), None, None
+    return (lead if held is None else replace(lead, held=None)), kind, tipped
+
+
+def _unsettled(lead: Lead, read: Mapping[str, Term], playbook: Playbook, as_of: datetime) -> datetime | None:
+    """Until when to wait, where it is no MQL without the clicks that are too young; else None."""
+    now, sums = micros(as_of), lead.sums
+    young = [click for click in sums.clicks if click.at > now - _SETTLED]
+    if not young or sums.fit is None:
+        return None
+    without = dict(read)
+    for click in young:
+        for signal, points in click.points:
+            if (term := without.get(signal)) is not None:
+                lasting = points * engagement.faded(click.at, now, term.half_life)
+                without[signal] = term._replace(value=term.value - lasting)
+    level = playbook.scoring.levels.level(engagement.total(without.values()))
+    if f"{sums.fit.grade}{level}" in playbook.scoring.qualification.cells:
+        return None
+    return moment(young[0].at + _SETTLED)
+
+
+def _qualifies(lead: Lead, cell: str, playbook: Playbook, as_of: datetime, because: Because) -> Kind | None:
     """Once per cycle: a hand-raise, or a cell of the agreement outside of the cool-down; and no exclusion."""
     sums = lead.sums
     assert sums.fit is not None
@@ -192,12 +247,9 @@ def _qualifies(
     return because if cell in playbook.scoring.qualification.cells and not cooling else None
 
 
-def _trigger(
-    kind: Because | Literal["hand_raise"], sums: Sums, new: Score, playbook: Playbook, touch: TouchpointRecorded | None
-) -> Trigger:
+def _trigger(kind: Kind, sums: Sums, new: Score, playbook: Playbook, tipped: UUID | None) -> Trigger:
     if kind != "hand_raise":
-        touchpoint_id = touch.touchpoint_id if touch is not None else None
-        return Trigger(kind=kind, id=new.cell, name=new.cell, touchpoint_id=touchpoint_id)
+        return Trigger(kind=kind, id=new.cell, name=new.cell, touchpoint_id=tipped)
     raised = sums.hand_raise
     assert raised is not None
     rules = playbook.scoring.qualification.hand_raises
@@ -207,9 +259,10 @@ def _trigger(
     )
 
 
-def reasons(sums: Sums, playbook: Playbook, read: Mapping[str, engagement.Term]) -> list[Reason]:
-    """The best persona's criteria that hold, then the signals that still weigh anything."""
+def reasons(lead: Lead, playbook: Playbook, read: Mapping[str, Term]) -> list[Reason]:
+    """The best persona's criteria that hold, then the signals that still weigh anything, the company's last."""
     found: list[Reason] = []
+    sums = lead.sums
     persona = playbook.persona(sums.fit.persona or "") if sums.fit is not None else None
     if persona is not None and sums.fit is not None:
         held = sums.fit.held
@@ -217,6 +270,11 @@ def reasons(sums: Sums, playbook: Playbook, read: Mapping[str, engagement.Term])
     for signal in playbook.scoring.signals:
         if (term := read.get(signal.id)) is not None and abs(points := term.now) >= LEAST_SHOWN:
             found.append(Reason("signal", signal.id, signal.name, points, None, sums.signals[signal.id]))
+    for group in playbook.scoring.companies:
+        if (term := read.get(group.id)) is not None and abs(points := term.now) >= LEAST_SHOWN:
+            at = companies.since(group, lead.company_active)
+            kept = Decaying(group.points, at, 0) if at is not None else None
+            found.append(Reason("signal", group.id, group.name, points, None, kept))
     return found
 
 

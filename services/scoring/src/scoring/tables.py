@@ -1,9 +1,11 @@
 """Scoring's tables: who is who, what was heard, and what it sums up to."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -47,6 +49,9 @@ lead = Table(
     Column("sums", JSON, nullable=False, comment="Facts, signals, hand-raise and fit; personal data."),
     Column("created_at", _moment, nullable=False, server_default=text("clock_timestamp()")),
     Column("partings", Integer, nullable=False, server_default=text("0"), comment="Unmerges that took subjects away."),
+    Column("company", _bytes, comment="Its domain, where we know who the lead is."),
+    Column("active_at", _moment, comment="The day of the last touchpoint by a person."),
+    Index("lead_company", "company", "active_at", postgresql_where=text("company is not null")),
     Index("lead_due", "due_at", postgresql_where=text("due_at is not null")),
     Index("lead_version", "playbook_version"),
     comment="One row per person, rewritten at each touchpoint.",
@@ -64,6 +69,7 @@ touchpoint = Table(
     Column("occurred_at", _moment, nullable=False),
     Column("received_at", _moment, nullable=False),
     Column("event", JSON, nullable=False, comment="touchpoint.recorded as it came: scores are summed from it again."),
+    Column("found", Text, comment="How history proved it a machine's."),
     Index("touchpoint_of_lead", "lead_id", "occurred_at"),
     comment="Every touchpoint, kept and shown also where it is not scored.",
 )
@@ -74,6 +80,14 @@ redirect = Table(
     Column("lead_id", Uuid, primary_key=True),
     Column("survivor", Uuid, nullable=False, index=True),
     comment="A lead that went into another one, until it is taken out of it again; never a chain.",
+)
+
+company_due = Table(
+    "company_due",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("company", _bytes, nullable=False),
+    comment="Companies whose people are to be judged again: their group is newer than it was.",
 )
 
 merge = Table(

@@ -31,7 +31,7 @@ from relevo.playbook.mql import mql_values
 from relevo.playbook.personas import Criterion, Persona, Thresholds
 from relevo.playbook.problems import PlaybookError, Problem
 from relevo.playbook.routing import Manager, Needs, Relationship, Rep, Routing, Rule, Team, Window
-from relevo.playbook.scoring import Exclusion, HandRaise, Levels, Qualification, Scoring, Signal
+from relevo.playbook.scoring import CompanySignal, Exclusion, HandRaise, Levels, Qualification, Scoring, Signal
 from relevo.playbook.sla import Commitment, OpeningHours, Policy, Sla, Step
 from relevo.playbook.values import At, format_duration, parse_at, parse_duration
 
@@ -42,6 +42,7 @@ __all__ = [
     "AttributeValue",
     "Commitment",
     "Company",
+    "CompanySignal",
     "Condition",
     "Criterion",
     "Exclusion",

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from relevo.events.vocabulary import Level, TouchpointType
 from relevo.playbook.expressions import LeadCondition, TouchCondition
-from relevo.playbook.values import Cell, Duration, Id, Name, Number, Part, Points
+from relevo.playbook.values import Cell, Count, Duration, Id, Name, Number, Part, Points
 
 
 class Signal(Part):
@@ -34,6 +34,17 @@ class HandRaise(Part):
     name: Name
     on: TouchpointType
     when: TouchCondition | None = None
+
+
+class CompanySignal(Part):
+    """Once `people` different people of one company have been active, each of them has `points`, half of them gone
+    after each `half_life`, counted from when the last but `people - 1` of them was active."""
+
+    id: Id
+    name: Name
+    people: Count = Field(ge=2, le=20)
+    points: Points
+    half_life: Duration
 
 
 class Levels(Part):
@@ -63,6 +74,9 @@ class Exclusion(Part):
 
 class Scoring(Part):
     signals: tuple[Signal, ...] = Field(min_length=1)
+    companies: tuple[CompanySignal, ...] = Field(
+        default=(), description="Several people of one company: a buying group."
+    )
     levels: Levels
     qualification: Qualification
     exclusions: tuple[Exclusion, ...] = ()

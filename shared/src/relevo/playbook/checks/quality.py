@@ -30,7 +30,9 @@ def check_scoring(parts: Parts, findings: Findings) -> None:
     if scoring is None:
         return
     raises = scoring.qualification.hand_raises
-    findings.unique(((("signals", n), signal.id) for n, signal in enumerate(scoring.signals)), "signal")
+    signals = [(("signals", n), signal.id) for n, signal in enumerate(scoring.signals)]
+    signals += [(("companies", n), signal.id) for n, signal in enumerate(scoring.companies)]
+    findings.unique(iter(signals), "signal")
     findings.unique(((("qualification", "hand_raises", n), each.id) for n, each in enumerate(raises)), "hand-raise")
     findings.unique(((("exclusions", n), each.id) for n, each in enumerate(scoring.exclusions)), "exclusion")
     if scoring.levels.one <= scoring.levels.two:
@@ -39,6 +41,7 @@ def check_scoring(parts: Parts, findings: Findings) -> None:
         hint = "name cells such as [A1, A2, B1], or a hand-raise"
         findings.wrong(("qualification",), "nothing can ever qualify a lead", hint)
     most = sum(signal.cap for signal in scoring.signals if signal.points > 0)
+    most += sum(signal.points for signal in scoring.companies if signal.points > 0)
     if most < scoring.levels.one:
         hint = f"all caps together give {most:g} points, level 1 needs {scoring.levels.one:g}"
         findings.doubtful(("levels",), "no lead can reach level 1", hint)

@@ -1,4 +1,4 @@
-"""Merges by hand, and what it takes to undo them."""
+"""Merges by hand, machine clicks found from history, people of one company."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,6 +22,18 @@ def upgrade() -> None:
             server_default=sa.text("0"),
             comment="Unmerges that took subjects away.",
         ),
+    )
+    op.add_column(
+        "lead", sa.Column("company", sa.Text(collation="C"), comment="Its domain, where we know who the lead is.")
+    )
+    op.add_column("lead", sa.Column("active_at", _MOMENT, comment="The day of the last touchpoint by a person."))
+    op.create_index("lead_company", "lead", ["company", "active_at"], postgresql_where=sa.text("company is not null"))
+    op.add_column("touchpoint", sa.Column("found", sa.Text, comment="How history proved it a machine's."))
+    op.create_table(
+        "company_due",
+        sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        sa.Column("company", sa.Text(collation="C"), nullable=False),
+        comment="Companies whose people are to be judged again: their group is newer than it was.",
     )
     op.create_table_comment(
         "redirect", "A lead that went into another one, until it is taken out of it again; never a chain."
