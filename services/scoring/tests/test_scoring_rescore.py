@@ -12,7 +12,7 @@ import orjson
 from relevo.events import LeadQualified, LeadRecycled, PlaybookStamp, TouchpointRecorded
 from relevo.service import Settings
 from relevo.testing.services import move_clock, running
-from scoring import rescore
+from scoring import rescore, rescoring
 from scoring.handlers import learn_outcomes, score_touchpoints
 from scoring.main import service
 
@@ -56,6 +56,25 @@ async def test_a_new_playbook_reaches_every_lead_once(kept: Any, make: Touch) ->
     assert len({mql["lead_id"] for mql in mqls}) == count == len(mqls)
     assert {mql["trigger"]["kind"] for mql in mqls} == {"playbook"}
     assert [tuple(row) for row in await kept.sql("select distinct playbook_version from lead")] == [(playbook.version,)]
+
+
+async def test_the_background_can_be_paused_and_the_stream_goes_on(kept: Any, make: Touch) -> None:
+    now = datetime.now(UTC)
+    people = [make(who=f"p{n}@acme.example", at=now, fields=GOOD) for n in range(5)]
+    await kept.handle(score_touchpoints, *people)
+    await kept.sql("insert into rescoring (paused_at, paused_by) values (now(), 'user:sre')")
+    await kept.publish(scoring=kept.documents["scoring.yaml"].replace("points: 4,", "points: 12,"))
+    assert await kept.said(rescore.judge_overdue) == []
+    shown = await kept.run(rescoring.progress)
+    assert (shown.leads, shown.left, shown.paused_by, shown.playbook.revision) == (5, 5, "user:sre", 2)
+    said = await kept.handle(score_touchpoints, make(who="p0@acme.example", at=now))
+    assert [event.trigger.kind for event in said if isinstance(event, LeadQualified)] == ["playbook"]
+    assert (await kept.run(rescoring.progress)).left == 4
+    await kept.sql("delete from rescoring")
+    said = await kept.said(rescore.judge_overdue)
+    assert len([event for event in said if isinstance(event, LeadQualified)]) == 4
+    assert (await kept.run(rescoring.progress)).left == 0
+    assert await kept.said(rescore.judge_overdue) == []
 
 
 async def test_a_cool_down_ends_when_the_clock_says_so(kept: Any, make: Touch) -> None:

@@ -21,11 +21,10 @@ from relevo.stream import Transaction, on
 from scoring import around, queries, ties, whose
 from scoring.batch import Judged, Said, companies_met, needs_history, walk
 from scoring.companies import Companies, company_of
+from scoring.kept import KINDS, Outcome, keep_mqls, keep_outcomes
 from scoring.lead import REBUILD, Lead, disqualify, owned, recycle
 from scoring.score import Because, judge, rebuild
 from scoring.tell import SHOWN, Now, events, incomplete
-
-Outcome = LeadAssigned | LeadRecycled | LeadDisqualified
 
 log = logging.getLogger(__name__)
 
@@ -59,14 +58,19 @@ async def take_in(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) ->
     await around.mark(tx, way.found)
     await around.due_again(tx, way.companies.changed)
     count_failures(way.failed)
-    return events(way.said, recent, Now(now, tx.stamp, tx.playbook))
+    told = events(way.said, recent, Now(now, tx.stamp, tx.playbook))
+    await keep_mqls(tx, told)
+    return told
 
 
-@on(LeadAssigned, LeadRecycled, LeadDisqualified)
-async def learn_outcomes(tx: Transaction, outcomes: Sequence[Outcome]) -> Sequence[Event]:
-    """Who owned the lead; whether its trip is over. A cycle that ends or begins changes which signals count, so the
-    lead is summed again from its touchpoints."""
+@on(LeadAssigned, *KINDS)
+async def learn_outcomes(tx: Transaction, outcomes: Sequence[LeadAssigned | Outcome]) -> Sequence[Event]:
+    """Who owned the lead; what sales says of it; whether its trip is over. A cycle that ends or begins changes which
+    signals count, so the lead is summed again from its touchpoints."""
     where, before = await ties.lock_current(tx, {outcome.lead_id for outcome in outcomes})
+    await keep_outcomes(
+        tx, [each for each in outcomes if not isinstance(each, LeadAssigned) and where[each.lead_id] in before]
+    )
     leads = dict(before)
     for outcome in outcomes:
         lead_id = where[outcome.lead_id]
@@ -78,7 +82,7 @@ async def learn_outcomes(tx: Transaction, outcomes: Sequence[Outcome]) -> Sequen
     return await judge_again(tx, again, {where[outcome.lead_id]: outcome.trace for outcome in outcomes})
 
 
-def _after(lead: Lead, outcome: Outcome) -> Lead:
+def _after(lead: Lead, outcome: LeadAssigned | Outcome) -> Lead:
     match outcome:
         case LeadAssigned():
             return owned(lead, PastOwner(rep=outcome.rep.id, team=outcome.team, cycle=outcome.cycle))
@@ -86,6 +90,7 @@ def _after(lead: Lead, outcome: Outcome) -> Lead:
             return recycle(lead, outcome)
         case LeadDisqualified():
             return disqualify(lead, outcome)
+    return lead
 
 
 async def judge_again(
@@ -116,7 +121,9 @@ async def judge_again(
     recent = await queries.recent(tx, incomplete(said), SHOWN)
     await queries.save(tx, after, now)
     count_failures(failed)
-    return events(said, recent, Now(now, tx.stamp, playbook))
+    told = events(said, recent, Now(now, tx.stamp, playbook))
+    await keep_mqls(tx, told)
+    return told
 
 
 async def with_colleagues(tx: Transaction, lead: Lead) -> Lead:

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
-from relevo.events import LeadDisqualified, LeadRecycled
 from relevo.events.identity import STRENGTH, SubjectKind
 from relevo.events.leads import PastOwner, Score
 from scoring.engagement import Decaying
@@ -118,7 +117,22 @@ _NAMED: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def recycle(lead: Lead, event: LeadRecycled) -> Lead:
+class Ending(Protocol):
+    """What ends a lead's trip: `lead.recycled` or `lead.disqualified`, or one of them as it was kept."""
+
+    @property
+    def lead_id(self) -> UUID: ...
+    @property
+    def cycle(self) -> int: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def until(self) -> datetime | None: ...
+    @property
+    def reason(self) -> str: ...
+
+
+def recycle(lead: Lead, event: Ending) -> Lead:
     """The next cycle begins; the sums must be rebuilt, since signals now count from here."""
     if not _of_this_cycle(lead, event.lead_id, event.cycle):
         return lead
@@ -134,7 +148,7 @@ def recycle(lead: Lead, event: LeadRecycled) -> Lead:
     )
 
 
-def disqualify(lead: Lead, event: LeadDisqualified) -> Lead:
+def disqualify(lead: Lead, event: Ending) -> Lead:
     """Out of the funnel. The cycle stays closed; when it opens again, signals will count from here."""
     if not _of_this_cycle(lead, event.lead_id, event.cycle):
         return lead

@@ -17,6 +17,7 @@ from relevo.stream import Transaction
 from scoring import queries, ties
 from scoring.batch import Absorbed, Identified, Judged, Parted, Said
 from scoring.handlers import count_failures, with_colleagues
+from scoring.kept import keep_mqls
 from scoring.lead import Lead, join, part
 from scoring.rows import from_trip, to_trip
 from scoring.score import judge, rebuild
@@ -153,7 +154,9 @@ async def _summed_again(
 
 async def _tell(tx: Transaction, said: Sequence[Said], now: Now) -> None:
     recent = await queries.recent(tx, incomplete(said), SHOWN)
-    tx.emit(*events(said, recent, now))
+    told = events(said, recent, now)
+    await keep_mqls(tx, told)
+    tx.emit(*told)
 
 
 _OF_LEAD = (

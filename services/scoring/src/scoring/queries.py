@@ -27,6 +27,7 @@ _LOCK = "select * from lead where lead_id = any($1::uuid[]) order by lead_id for
 _LOCK_NOW = _LOCK + " nowait"
 # Found by the indexes in their order, so that the search does not pass by all that is already done; asked again of the
 # locked row, which another replica may just have judged.
+_LOCK_DUE = "select * from lead where due_at <= $1 order by due_at limit $2 for update skip locked"
 _LOCK_OVERDUE = (
     "with found as ((select lead_id from lead where due_at <= $2 order by due_at limit $3)"
     " union (select lead_id from lead where playbook_version < $1 order by playbook_version limit $3)"
@@ -52,15 +53,21 @@ async def lock_overdue(tx: Transaction, version: str, as_of: datetime, at_most: 
     return {row.lead_id: to_lead(row) for row in rows}
 
 
+async def lock_due(tx: Transaction, as_of: datetime, at_most: int) -> dict[UUID, Lead]:
+    """As `lock_overdue`, but those summed under another playbook only where they are due."""
+    return {row.lead_id: to_lead(row) for row in await fetch(tx, _LOCK_DUE, as_of, at_most)}
+
+
 async def next_due(tx: Transaction) -> datetime | None:
     due: datetime | None = (await tx.driver_sql("select min(due_at) from lead")).scalar()
     return due
 
 
 _STORE = (
-    "insert into touchpoint (touchpoint_id, lead_id, subject_id, type, machine, occurred_at, received_at, event)"
-    " select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bool[], $6::timestamptz[],"
-    " $7::timestamptz[], $8::json[]) on conflict do nothing returning touchpoint_id, relevo_now()"
+    "with now as materialized (select relevo_now() as now) insert into touchpoint"
+    " (touchpoint_id, lead_id, subject_id, type, machine, occurred_at, received_at, event, handled_at)"
+    " select t.*, now from now, unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bool[], $6::timestamptz[],"
+    " $7::timestamptz[], $8::json[]) as t on conflict do nothing returning touchpoint_id, handled_at"
 )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Sequence,
     SmallInteger,
     Table,
     Text,
@@ -58,6 +59,9 @@ lead = Table(
     postgresql_with={"fillfactor": 75},
 )
 
+handled = Sequence("handled", metadata=metadata)  # in which order what concerns one lead took effect
+_nr = handled.next_value()
+
 touchpoint = Table(
     "touchpoint",
     metadata,
@@ -70,6 +74,8 @@ touchpoint = Table(
     Column("received_at", _moment, nullable=False),
     Column("event", JSON, nullable=False, comment="touchpoint.recorded as it came: scores are summed from it again."),
     Column("found", Text, comment="How history proved it a machine's."),
+    Column("nr", BigInteger, nullable=False, server_default=_nr),
+    Column("handled_at", _moment, nullable=False, server_default=text("clock_timestamp()")),
     Index("touchpoint_of_lead", "lead_id", "occurred_at"),
     comment="Every touchpoint, kept and shown also where it is not scored.",
 )
@@ -90,6 +96,51 @@ company_due = Table(
     comment="Companies whose people are to be judged again: their group is newer than it was.",
 )
 
+mql = Table(
+    "mql",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("lead_id", Uuid, nullable=False, comment="As it was told; it may have gone into another since."),
+    Column("cycle", Integer, nullable=False),
+    Column("at", _moment, nullable=False),
+    Column("cell", Text, nullable=False),
+    Column("persona", Text),
+    Column("source", Text),
+    Column("trigger", JSON, nullable=False),
+    Column("contributions", JSON, nullable=False, comment="Every reason with its points."),
+    Column(
+        "attributes", JSON, nullable=False, comment="What was known of the lead before the hand-off; personal data."
+    ),
+    Index("mql_of_lead", "lead_id", "cycle"),
+    Index("mql_at", "at"),
+    comment="Every MQL as it was told: simulations and learning compare with it.",
+)
+
+outcome = Table(
+    "outcome",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("lead_id", Uuid, nullable=False, comment="As sales knows it."),
+    Column("cycle", Integer, nullable=False),
+    Column("kind", Text, nullable=False, comment="accepted, rejected, won, lost, recycled, disqualified."),
+    Column("reason", Text),
+    Column("at", _moment, nullable=False),
+    Column("until", _moment),
+    Column("nr", BigInteger, nullable=False, server_default=_nr),
+    Column("handled_at", _moment, nullable=False, server_default=text("clock_timestamp()")),
+    Index("outcome_of_lead", "lead_id", "cycle"),
+    comment="What sales said of the leads it was given.",
+)
+
+rescoring = Table(
+    "rescoring",
+    metadata,
+    Column("paused_at", _moment, nullable=False),
+    Column("paused_by", Text, nullable=False),
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    comment="One row while the background leaves leads of an older playbook alone; else none.",
+)
+
 merge = Table(
     "merge",
     metadata,
@@ -101,5 +152,6 @@ merge = Table(
     Column("kept", JSON, nullable=False, comment="Both as they were, and what was the loser's; personal data."),
     Column("undone_at", _moment),
     Column("undone_by", Text),
+    Column("nr", BigInteger, nullable=False, server_default=_nr),
     comment="Merges that a person asked for, with what it takes to undo them.",
 )
