@@ -125,26 +125,28 @@ def walk(
     they were before this batch; `fresh`: the touchpoints that were not stored before, the only ones to be scored;
     `mails`: what was kept of the mails they are about; `colleagues`: who of their companies was active when. Takes the
     leads over: their sums are changed in place."""
-    way = Walk(
-        playbook,
-        as_of,
-        history,
-        dict(leads),
-        defaultdict(list, {lead_id: list(touchpoints) for lead_id, touchpoints in history.items()}),
-        defaultdict(list, {lead_id: list(known) for lead_id, known in subjects.items()}),
-        Companies(playbook.scoring.companies),
-        defaultdict(list),
-    )
+    way = begin(playbook, as_of)
+    way.history, way.leads = history, dict(leads)
+    way.heard.update((lead_id, list(touchpoints)) for lead_id, touchpoints in history.items())
+    way.subjects.update((lead_id, list(known)) for lead_id, known in subjects.items())
     way.companies.learn(colleagues)
     for touch in mails:
         if (mail := machines.mail_of(touch)) is not None:
             way.mails[mail].append(touch)
     for resolved in resolution.touchpoints:
-        _step(way, resolved, resolved.touchpoint.touchpoint_id in fresh)
+        step(way, resolved, fresh=resolved.touchpoint.touchpoint_id in fresh)
     return way
 
 
-def _step(way: Walk, resolved: Resolved, fresh: bool) -> None:
+def begin(playbook: Playbook, as_of: datetime) -> Walk:
+    """A walk that has met nobody yet."""
+    lists = defaultdict[UUID, list[TouchpointRecorded]], defaultdict[UUID, list[tuple[str, SubjectKind]]]
+    companies = Companies(playbook.scoring.companies)
+    return Walk(playbook, as_of, {}, {}, lists[0](list), lists[1](list), companies, defaultdict(list))
+
+
+def step(way: Walk, resolved: Resolved, *, fresh: bool) -> None:
+    """One touchpoint; if it is not `fresh`, it was scored before, and only whose it is may be news."""
     touch = resolved.touchpoint
     lead = _lead(way, resolved)
     if resolved.absorbs:
@@ -156,9 +158,9 @@ def _step(way: Walk, resolved: Resolved, fresh: bool) -> None:
             touch, lead = _look_at_mail(way, lead, touch, mail)
         way.heard[lead.lead_id].append(touch)
         fold(lead, touch, way.playbook, way.failed)
-        lead = _judge(way, lead, touch.trace, "cell", touch)
+        lead = say(way, lead, touch.trace, "cell", touch)
     elif resolved.absorbs:
-        lead = _judge(way, lead, touch.trace, "merge")
+        lead = say(way, lead, touch.trace, "merge")
     way.leads[lead.lead_id] = lead
 
 
@@ -194,7 +196,7 @@ def _lead(way: Walk, resolved: Resolved) -> Lead:
     lead = way.leads.get(resolved.lead_id) or Lead(resolved.lead_id, kind, way.playbook.version)
     if lead.version != way.playbook.version:
         lead = rebuild(lead, way.heard[lead.lead_id], way.playbook, way.failed)
-        lead = _judge(way, lead, resolved.touchpoint.trace, "playbook")
+        lead = say(way, lead, resolved.touchpoint.trace, "playbook")
     if STRENGTH[kind] < STRENGTH[lead.known_by]:
         lead = replace(lead, known_by=kind)
         lead.sums.fit = None  # `lead.identified` may have changed
@@ -225,7 +227,8 @@ def _take_in(way: Walk, lead: Lead, resolved: Resolved) -> Lead:
     return lead
 
 
-def _judge(way: Walk, lead: Lead, trace: str | None, because: Because, touch: TouchpointRecorded | None = None) -> Lead:
+def say(way: Walk, lead: Lead, trace: str | None, because: Because, touch: TouchpointRecorded | None = None) -> Lead:
+    """Judge the lead as of now, and say what changed."""
     if way.playbook.scoring.companies:
         lead = replace(lead, company_active=way.companies.of(lead))
     lead, judgement = judge(lead, way.playbook, way.as_of, way.failed, touch=touch, because=because)

@@ -2,7 +2,7 @@
 
 from relevo.events.topics import LEADS
 from relevo.service import Service
-from scoring import rescoring
+from scoring import rescoring, simulations
 from scoring.api import leads
 from scoring.handlers import erase, learn_outcomes, score_touchpoints
 from scoring.rescore import rescore
@@ -12,7 +12,7 @@ service = Service(
     "scoring",
     8002,
     handlers=[score_touchpoints, learn_outcomes, erase],
-    api=[leads, rescoring.router],
+    api=[leads, rescoring.router, simulations.router],
     loops=[rescore],
     writes=[LEADS],
     settings_class=Settings,

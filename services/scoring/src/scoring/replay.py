@@ -1,21 +1,21 @@
 """What a playbook would have made of recorded touchpoints: each taken in again at the moment it was handled. Pure."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from relevo.events import TouchpointRecorded
 from relevo.events.leads import Snapshot
 from relevo.playbook import Playbook
-from scoring.batch import Judged, Walk, begin, step
+from scoring.batch import Judged, begin, say, step
 from scoring.companies import company_of
-from scoring.identity import Resolution, resolve
+from scoring.identity import Resolution, Resolved, resolve
 from scoring.kept import Kind
 from scoring.lead import REBUILD, Lead, disqualify, join, recycle
-from scoring.score import Because, Judgement, judge, rebuild
+from scoring.score import Because, Judgement, rebuild
 from scoring.tell import snapshot
 
 
@@ -29,7 +29,8 @@ class Heard(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """Sales ended a lead's trip: recycled or disqualified."""
+    """Sales said something of a lead it was given, which was an MQL by `touchpoint_id`. `moved`: it has another id now
+    than sales knew it by."""
 
     nr: int
     at: datetime
@@ -39,6 +40,8 @@ class Answered(NamedTuple):
     said_at: datetime
     until: datetime | None
     reason: str
+    moved: bool
+    touchpoint_id: UUID | None
 
 
 class Joined(NamedTuple):
@@ -82,71 +85,120 @@ def same_people(steps: Sequence[Step]) -> Resolution:
 def replay(steps: Sequence[Step], people: Resolution, playbook: Playbook, until: datetime) -> tuple[list[WouldBe], int]:
     """The MQLs of these steps, which are all there is to know of one company, or of one lead without; and how often a
     rule failed. `steps` in the order they were handled."""
-    story = _Story(begin(playbook), steps, people)
+    story = _Story(playbook, steps, people)
     resolved = iter(people.touchpoints)
     for each in steps:
-        story.way.as_of = each.at
+        story.companies(each.at)
         match each:
             case Heard():
-                found = next(resolved)
-                lead_id = story.here(found.lead_id)
-                story.due(lead_id, each.at)
-                step(story.way, replace(found, lead_id=lead_id), fresh=True)
-                story.colleagues(lead_id)
+                story.heard(next(resolved), each.at)
             case Answered():
                 story.answered(each)
             case Joined():
                 story.joined(each)
-        story.collect(each.at)
+    story.companies(until)
     for lead_id in list(story.way.leads):
-        story.due(lead_id, until)
+        story.background(lead_id, until)
     return story.mqls, len(story.way.failed)
 
 
 class _Story:
-    """The leads of one replay, and the MQLs so far."""
+    """The leads of one replay as they now are, and its MQLs so far."""
 
-    def __init__(self, way: Walk, steps: Sequence[Step], people: Resolution) -> None:
-        self.way, self.people = way, people
-        self.into: dict[UUID, UUID] = {}  # merged by hand
+    def __init__(self, playbook: Playbook, steps: Sequence[Step], people: Resolution) -> None:
+        self.way = begin(playbook, datetime.min.replace(tzinfo=UTC))
         self.mqls: list[WouldBe] = []
-        self.today: dict[UUID, UUID] = {}
-        subject_leads: defaultdict[UUID, set[UUID]] = defaultdict(set)
-        heard = (each for each in steps if isinstance(each, Heard))
-        for each, found in zip(heard, people.touchpoints, strict=True):
-            self.today[found.lead_id] = each.lead_id
-            subject_leads[each.lead_id].add(found.lead_id)
-        self.of_today: Mapping[UUID, set[UUID]] = subject_leads
+        self._into: dict[UUID, UUID] = {}  # merged by hand
+        self._judged: dict[UUID, datetime] = {}
+        self._tipped: dict[UUID, UUID | None] = {}
+        self._today: dict[UUID, UUID] = {}
+        self._of_today: defaultdict[UUID, dict[UUID, None]] = defaultdict(dict)
+        self._of_subject: dict[str, UUID] = {}
+        told = (each for each in steps if isinstance(each, Heard))
+        for each, found in zip(told, people.touchpoints, strict=True):
+            self._today[found.lead_id] = each.lead_id
+            self._of_today[each.lead_id][found.lead_id] = None
+            self._of_subject[each.touchpoint.key()] = found.lead_id
 
-    def here(self, lead_id: UUID) -> UUID:
-        while lead_id in self.into:
-            lead_id = self.into[lead_id]
+    def heard(self, resolved: Resolved, at: datetime) -> None:
+        lead_id = self._here(resolved.lead_id)
+        self.background(lead_id, at)
+        self.way.as_of = at
+        step(self.way, resolved if lead_id == resolved.lead_id else replace(resolved, lead_id=lead_id), fresh=True)
+        self._judged[lead_id] = at
+        self._collect(at)
+
+    def companies(self, now: datetime) -> None:
+        """What the loop judges once a batch is over: the people of companies whose group is newer."""
+        at = self.way.as_of
+        while at < now and self.way.companies.changed:
+            company = self.way.companies.changed.pop()
+            for lead_id, lead in list(self.way.leads.items()):
+                if company_of(lead) == company:
+                    self.background(lead_id, at)
+                    if (lead := self.way.leads[lead_id]).qualified_at is None:
+                        self._judge(lead, at, "cell")
+
+    def background(self, lead_id: UUID, before: datetime) -> None:
+        """What the loop has judged by then: cool-downs that end, clicks that settle."""
+        while (lead := self.way.leads.get(lead_id)) is not None:
+            due = lead.due_at(self._judged.get(lead_id, before))
+            if due is None or due >= before:
+                return
+            self._judge(lead, due, "cool_down")
+
+    def answered(self, told: Answered) -> None:
+        """The trip ends of the one lead that sales was told of; here it may never have been given it."""
+        for lead in self._leads_of(told.lead_id):
+            self.background(lead.lead_id, told.at)
+        given = [lead for lead in self._leads_of(told.lead_id) if lead.qualified_at is not None]
+        by_touch = (each for each in given if self._tipped.get(each.lead_id) == told.touchpoint_id)
+        lead = next(by_touch, given[0] if given else None)
+        if lead is None:
+            return
+        ended = Ended(lead.lead_id, lead.cycle if told.moved else told.cycle, told.said_at, told.until, told.reason)
+        after = recycle(lead, ended) if told.kind == "recycled" else disqualify(lead, ended)
+        if after.version == REBUILD:
+            self._judge(self._summed(after), told.at, "cool_down")
+
+    def joined(self, told: Joined) -> None:
+        ids = dict.fromkeys(self._here(self._of_subject[each]) for each in told.subjects if each in self._of_subject)
+        lost = [self.way.leads[each] for each in ids if each in self.way.leads]
+        survivor = next((lead for lead in self._leads_of(told.lead_id) if lead.lead_id not in ids), None)
+        for each in lost if survivor is not None else ():
+            assert survivor is not None
+            self.way.leads.pop(each.lead_id)
+            self.way.companies.leave(each.lead_id)
+            self._into[each.lead_id] = survivor.lead_id
+            self.way.heard[survivor.lead_id] += self.way.heard.pop(each.lead_id)
+            survivor = self._judge(self._summed(join(survivor, each, told.at)), told.at, "merge")
+
+    def _here(self, lead_id: UUID) -> UUID:
+        while lead_id in self._into:
+            lead_id = self._into[lead_id]
         return lead_id
 
     def _leads_of(self, lead_id: UUID) -> list[Lead]:
         """The replay's leads that are this lead today."""
-        ids = dict.fromkeys(self.here(each) for each in self.of_today.get(lead_id, ()))
+        ids = dict.fromkeys(self._here(each) for each in self._of_today[lead_id])
         return [self.way.leads[each] for each in ids if each in self.way.leads]
 
-    def due(self, lead_id: UUID, before: datetime) -> None:
-        """What the background would have judged by then: cool-downs that end, clicks that settle."""
-        lead = self.way.leads.get(lead_id)
-        for _ in range(10):
-            at = lead.due_at(lead.cool_until or before) if lead is not None and lead.held is None else None
-            if lead is not None and lead.held is not None:
-                at = lead.held.until
-            elif lead is not None and lead.cool_until is not None and lead.qualified_at is None:
-                at = lead.cool_until if lead.cool_until > self.judged.get(lead_id, lead.cool_until.min) else at
-            if lead is None or at is None or at >= before:
-                return
-            lead = self._judge(lead, at, "cool_down")
+    def _summed(self, lead: Lead) -> Lead:
+        return rebuild(lead, self.way.heard[lead.lead_id], self.way.playbook, self.way.failed)
 
-    def answered(self, told: Answered) -> None:
-        for lead in self._leads_of(told.lead_id):
-            if lead.qualified_at is None:  # sales was never given it here
-                continue
-            ended = Ended(lead.lead_id, told.cycle, told.said_at, told.until, told.reason)
-            after = recycle(lead, ended) if told.kind == "recycled" else disqualify(lead, ended)
-            if after.version == REBUILD:
-                heard = self.way.heard[lead.lead_id]
-                self._judge(rebuild(after, heard, self.way.playbook, self.way.failed), told.at, "cool_down")
+    def _judge(self, lead: Lead, at: datetime, because: Because) -> Lead:
+        self.way.as_of = at
+        self.way.leads[lead.lead_id] = lead = say(self.way, lead, None, because)
+        self._judged[lead.lead_id] = at
+        self._collect(at)
+        return lead
+
+    def _collect(self, at: datetime) -> None:
+        for each in self.way.said:
+            if isinstance(each, Judged) and each.judgement.trigger is not None:
+                lead, known = each.judgement.lead, each.judgement.facts
+                shown = snapshot(lead, known, (), self.way.playbook)
+                self._tipped[lead.lead_id] = each.judgement.trigger.touchpoint_id
+                today = self._today.get(lead.lead_id, lead.lead_id)
+                self.mqls.append(WouldBe(today, lead.cycle, each.judgement, at, shown))
+        self.way.said.clear()

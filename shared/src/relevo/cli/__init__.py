@@ -12,6 +12,7 @@ import typer
 from relevo.cli.importing import import_
 from relevo.cli.playbook import playbook
 from relevo.cli.reps import reps
+from relevo.cli.simulate import simulate
 from relevo.cli.sources import sources
 
 __all__ = ["main"]
@@ -23,6 +24,7 @@ main = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold personal data and secrets
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+playbook.command()(simulate)
 main.add_typer(playbook, name="playbook")
 main.add_typer(sources, name="sources")
 main.command("import")(import_)

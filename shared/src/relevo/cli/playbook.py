@@ -20,11 +20,6 @@ playbook = typer.Typer(
 )
 
 
-@playbook.callback()
-def group() -> None:
-    """Keeps `check` a command of its own while it is the only one."""
-
-
 @playbook.command()
 def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder with the six YAML files.")] = Path(

@@ -1,0 +1,286 @@
+"""What two playbooks make of the same history, side by side, and what sales later said of those leads. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from relevo.events.leads import Contribution, Snapshot, Trigger
+from relevo.events.vocabulary import Grade, Level
+from scoring.replay import WouldBe
+from scoring.score import contribution
+
+Verdict = Literal["won", "accepted", "rejected"]
+_FINAL: Final[dict[str, Verdict]] = {"won": "won", "lost": "accepted", "accepted": "accepted", "rejected": "rejected"}
+_STRENGTH: Final = ("rejected", "accepted", "won")
+EXAMPLES: Final = 10
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Mql(Part):
+    """One MQL of a replay, as the simulations of other services take it."""
+
+    lead_id: UUID
+    cycle: int
+    at: datetime
+    cell: str
+    grade: Grade
+    level: Level
+    fit: float
+    engagement: float
+    persona: str | None
+    trigger: Trigger
+    reasons: tuple[Contribution, ...]
+    snapshot: Snapshot = Field(description="Without touchpoints.")
+
+
+class Told(Part):
+    """One MQL as it was told at the time."""
+
+    lead_id: UUID
+    cycle: int
+    at: datetime
+    cell: str
+    trigger: Trigger
+
+
+class Row(Part):
+    name: str
+    mqls: int
+    won: int
+    accepted: int = Field(description="Accepted by sales, won ones among them.")
+    rejected: int
+
+
+class Week(Part):
+    monday: datetime
+    mqls: int
+
+
+class Side(Part):
+    """What one playbook would have made of it. Shares are None where sales has said nothing to go by."""
+
+    version: str
+    mqls: int
+    weeks: tuple[Week, ...]
+    hand_raises: int
+    judged: int = Field(description="MQLs of leads that sales accepted or rejected.")
+    precision: float | None = Field(description="Of those, the share that sales accepted.")
+    precision_won: float | None = Field(description="Of those, the share that was won.")
+    recall: float | None = Field(description="Of all leads that sales accepted, the share that is an MQL here.")
+    recall_won: float | None = Field(description="Of all leads that were won, the share that is an MQL here.")
+    personas: tuple[Row, ...]
+    sources: tuple[Row, ...]
+    failed_rules: int
+    items: tuple[Mql, ...] = Field(description="Every MQL, oldest first.")
+
+
+class Example(Part):
+    lead_id: UUID
+    at: datetime
+    cell: str
+    persona: str | None
+    source: str | None
+    trigger: str
+    because: tuple[str, ...] = Field(description="The weightiest reasons, with their points.")
+    verdict: Verdict | None = Field(description="What sales said of the lead.")
+
+
+class Difference(Part):
+    leads: int
+    accepted: int
+    rejected: int
+    examples: tuple[Example, ...]
+
+
+class Recorded(Part):
+    """The MQLs as they were told, beside those of the active playbook's replay: equal, if it was active all along."""
+
+    mqls: int
+    reproduced: int
+    missing: tuple[UUID, ...]
+    extra: tuple[UUID, ...]
+
+
+class Simulation(Part):
+    since: datetime
+    until: datetime
+    leads: int
+    touchpoints: int
+    recorded: Recorded
+    current: Side
+    candidate: Side
+    gained: Difference
+    lost: Difference
+
+
+class Share(Part):
+    """What a share of the leads comes to."""
+
+    leads: int
+    touchpoints: int
+    told: tuple[Told, ...]
+    verdicts: dict[UUID, Verdict]
+    current: tuple[Mql, ...]
+    candidate: tuple[Mql, ...]
+    failed: tuple[int, int]
+
+
+def mql(found: WouldBe) -> Mql:
+    judged = found.judgement
+    assert judged.trigger is not None
+    new = judged.new
+    return Mql(
+        lead_id=found.lead_id,
+        cycle=found.cycle,
+        at=found.at,
+        cell=new.cell,
+        grade=new.grade,
+        level=new.level,
+        fit=new.fit,
+        engagement=new.engagement,
+        persona=new.persona,
+        trigger=judged.trigger,
+        reasons=tuple(map(contribution, judged.reasons)),
+        snapshot=found.snapshot,
+    )
+
+
+def verdicts(outcomes: Iterable[tuple[UUID, str]]) -> dict[UUID, Verdict]:
+    """Of each lead the best that sales ever said of it."""
+    found: dict[UUID, Verdict] = {}
+    for lead_id, kind in outcomes:
+        verdict = _FINAL.get(kind)
+        if verdict is not None:
+            found[lead_id] = max(verdict, found.get(lead_id, verdict), key=_STRENGTH.index)
+    return found
+
+
+def compare(
+    shares: Sequence[Share],
+    versions: tuple[str, str],
+    since: datetime,
+    until: datetime,
+    monday: Callable[..., datetime],
+) -> Simulation:
+    """`monday(moment)`: when that moment's week began, where the company is."""
+    said = {lead_id: verdict for share in shares for lead_id, verdict in share.verdicts.items()}
+    sides = []
+    for number, version in enumerate(versions):
+        items = sorted(
+            (each for share in shares for each in (share.current, share.candidate)[number]),
+            key=lambda each: (each.at, each.lead_id),
+        )
+        sides.append(_side(version, items, said, sum(share.failed[number] for share in shares), since, until, monday))
+    current, candidate = sides
+    return Simulation(
+        since=since,
+        until=until,
+        leads=sum(share.leads for share in shares),
+        touchpoints=sum(share.touchpoints for share in shares),
+        recorded=_recorded([each for share in shares for each in share.told], current.items),
+        current=current,
+        candidate=candidate,
+        gained=_difference(candidate.items, current.items, said),
+        lost=_difference(current.items, candidate.items, said),
+    )
+
+
+def _side(
+    version: str,
+    items: Sequence[Mql],
+    said: Mapping[UUID, Verdict],
+    failed: int,
+    since: datetime,
+    until: datetime,
+    monday: Callable[[datetime], datetime],
+) -> Side:
+    leads = {each.lead_id for each in items}
+    judged = [said[lead_id] for lead_id in leads if lead_id in said]
+    accepted, won = (
+        {i for i, verdict in said.items() if verdict in wanted} for wanted in (("accepted", "won"), ("won",))
+    )
+    weeks = Counter(monday(each.at) for each in items)
+    return Side(
+        version=version,
+        mqls=len(items),
+        weeks=tuple(Week(monday=each, mqls=weeks[each]) for each in sorted({*weeks, monday(since), monday(until)})),
+        hand_raises=sum(each.trigger.kind == "hand_raise" for each in items),
+        judged=len(judged),
+        precision=_share(len(judged) - judged.count("rejected"), len(judged)),
+        precision_won=_share(judged.count("won"), len(judged)),
+        recall=_share(len(accepted & leads), len(accepted)),
+        recall_won=_share(len(won & leads), len(won)),
+        personas=_rows(items, said, lambda each: each.persona or "–"),
+        sources=_rows(items, said, lambda each: each.snapshot.first_source or "–"),
+        failed_rules=failed,
+        items=tuple(items),
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
+
+
+def _rows(items: Iterable[Mql], said: Mapping[UUID, Verdict], by: Callable[[Mql], str]) -> tuple[Row, ...]:
+    found: defaultdict[str, list[Verdict | None]] = defaultdict(list)
+    for each in items:
+        found[by(each)].append(said.get(each.lead_id))
+    rows = (
+        Row(
+            name=name,
+            mqls=len(verdicts),
+            won=verdicts.count("won"),
+            accepted=verdicts.count("won") + verdicts.count("accepted"),
+            rejected=verdicts.count("rejected"),
+        )
+        for name, verdicts in found.items()
+    )
+    return tuple(sorted(rows, key=lambda row: (-row.mqls, row.name)))
+
+
+def _recorded(told: Sequence[Told], replayed: Sequence[Mql]) -> Recorded:
+    def key(each: Told | Mql) -> tuple[object, ...]:
+        trigger = each.trigger
+        return each.lead_id, each.cycle, each.cell, trigger.kind, trigger.id, trigger.touchpoint_id
+
+    then, now = {key(each): each.lead_id for each in told}, {key(each): each.lead_id for each in replayed}
+    return Recorded(
+        mqls=len(told),
+        reproduced=len(then.keys() & now.keys()),
+        missing=tuple(sorted({then[each] for each in then.keys() - now.keys()})[:EXAMPLES]),
+        extra=tuple(sorted({now[each] for each in now.keys() - then.keys()})[:EXAMPLES]),
+    )
+
+
+def _difference(here: Sequence[Mql], there: Sequence[Mql], said: Mapping[UUID, Verdict]) -> Difference:
+    """Leads that are an MQL `here` and not `there`."""
+    known = {each.lead_id for each in there}
+    only = {each.lead_id: each for each in here if each.lead_id not in known}
+    verdicts = [said.get(lead_id) for lead_id in only]
+    return Difference(
+        leads=len(only),
+        accepted=verdicts.count("accepted") + verdicts.count("won"),
+        rejected=verdicts.count("rejected"),
+        examples=tuple(_example(each, said) for each in list(only.values())[:EXAMPLES]),
+    )
+
+
+def _example(each: Mql, said: Mapping[UUID, Verdict]) -> Example:
+    weightiest = sorted(each.reasons, key=lambda reason: -abs(reason.points))[:3]
+    return Example(
+        lead_id=each.lead_id,
+        at=each.at,
+        cell=each.cell,
+        persona=each.persona,
+        source=each.snapshot.first_source,
+        trigger=each.trigger.name,
+        because=tuple(f"{reason.name} {reason.points:+.3g}" for reason in weightiest),
+        verdict=said.get(each.lead_id),
+    )

@@ -1,0 +1,98 @@
+"""`relevo playbook simulate`: what a playbook would have made of the last weeks, beside the active one."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from relevo.cli.playbook import read_folder
+from relevo.cli.simulated import page, show
+from relevo.outbound import Client, Limits, NoAnswer, own
+from relevo.playbook import PlaybookError, load, parse_duration
+
+LINES: Final = "application/x-ndjson"
+_LIMITS: Final = Limits(total=6 * 3600, answer=1024 * 1024 * 1024)
+
+Url = Annotated[str, typer.Option(envvar="RELEVO_SCORING_URL", help="Where scoring answers.")]
+_err = Console(stderr=True, highlight=False)
+
+
+def simulate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder with the candidate's six files.")],
+    since: Annotated[str, typer.Option(help="How far back: 90d, 12h.")] = "90d",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with plots, whole in itself.")] = None,
+    scoring: Url = "http://127.0.0.1:8002",
+    handoff: Annotated[str, typer.Option(envvar="RELEVO_HANDOFF_URL")] = "http://127.0.0.1:8003",
+    sla_monitor: Annotated[str, typer.Option(envvar="RELEVO_SLA_MONITOR_URL")] = "http://127.0.0.1:8004",
+    token: Annotated[str, typer.Option(envvar="RELEVO_API_TOKEN", help="Of scope `playbook`.")] = "",
+) -> None:
+    """Recorded touchpoints and answers through the candidate, beside the active playbook. Nothing is written."""
+    try:
+        documents = read_folder(folder)
+        load(documents)
+        began = datetime.now(UTC) - parse_duration(since)
+    except (PlaybookError, ValueError) as error:
+        raise _refusal(str(error)) from None
+    wanted = {"documents": documents, "since": began.isoformat()}
+    try:
+        found = asyncio.run(_ask(wanted, token, scoring, handoff, sla_monitor))
+    except NoAnswer as error:
+        raise _refusal(f"a service does not answer: {error}") from None
+    if html is not None:
+        html.write_text(page(found), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        show(found, Console(highlight=False))
+
+
+async def _ask(wanted: dict[str, Any], token: str, scoring: str, handoff: str, sla_monitor: str) -> dict[str, Any]:
+    client = own(scoring, handoff, sla_monitor, limits=_LIMITS)
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    try:
+        found = {"scoring": await _scored(client, f"{scoring}/v1/simulations", headers, wanted)}
+        wanted |= {"mqls": found["scoring"]["candidate"]["items"]}
+        for name, url in (("handoff", handoff), ("sla-monitor", sla_monitor)):
+            found[name] = await _also(client, f"{url}/v1/simulations", headers, wanted)
+            if found[name] is not None:
+                wanted |= {"assignments": (found[name].get("candidate") or {}).get("assignments", [])}
+        return found
+    finally:
+        await client.aclose()
+
+
+async def _scored(client: Client, url: str, headers: dict[str, str], wanted: dict[str, Any]) -> dict[str, Any]:
+    columns = (TextColumn("leads"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    body = orjson.dumps(wanted)
+    with Progress(*columns, console=_err, transient=True) as bar:
+        task = bar.add_task("leads", total=None)
+        async for status, line in client.lines("POST", url, headers=headers | {"accept": LINES}, content=body):
+            said: dict[str, Any] = orjson.loads(line)
+            if status != 200:
+                raise _refusal(f"scoring refuses: {said.get('title')}. {said.get('detail', '')}")
+            if "candidate" in said:
+                return said
+            bar.update(task, completed=said["done"], total=said["of"])
+    raise NoAnswer("closed", "scoring broke off before the result")
+
+
+async def _also(client: Client, url: str, headers: dict[str, str], wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """Another service's part; None where it has none, or is not there."""
+    try:
+        answer = await client.send("POST", url, headers=headers, content=orjson.dumps(wanted))
+    except NoAnswer:
+        return None
+    found: dict[str, Any] | None = orjson.loads(answer.body) if answer.status == 200 else None
+    return found
+
+
+def _refusal(message: str) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(1)
