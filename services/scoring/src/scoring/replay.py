@@ -149,8 +149,8 @@ class _Story:
 
     def answered(self, told: Answered) -> None:
         """The trip ends of the one lead that sales was told of; here it may never have been given it."""
-        for lead in self._leads_of(told.lead_id):
-            self.background(lead.lead_id, told.at)
+        for each in self._leads_of(told.lead_id):
+            self.background(each.lead_id, told.at)
         given = [lead for lead in self._leads_of(told.lead_id) if lead.qualified_at is not None]
         by_touch = (each for each in given if self._tipped.get(each.lead_id) == told.touchpoint_id)
         lead = next(by_touch, given[0] if given else None)

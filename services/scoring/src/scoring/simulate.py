@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta
 from multiprocessing import get_context
@@ -47,7 +47,7 @@ class Progress(NamedTuple):
     of: int
 
 
-async def simulate(job: Job, processes: int | None = None) -> AsyncIterator[Progress | Simulation]:
+async def simulate(job: Job, processes: int | None = None) -> AsyncGenerator[Progress | Simulation, None]:
     """How many leads are done, again and again, and at last the result. Whoever stops reading stops the work."""
     chunks = await _chunks(job.dsn)
     leads = sum(chunk.leads for chunk in chunks)
@@ -164,8 +164,9 @@ async def _share(chunk: Chunk) -> Share:
         await connection.close()
     stories: defaultdict[Any, list[Step]] = defaultdict(list)
     together = any(playbook.scoring.companies for playbook in _playbooks)
-    ends = (each for each in answered if each.kind in ("recycled", "disqualified"))
-    for each in (*heard, *ends, *joined):
+    steps: list[Step] = [*heard, *joined]
+    steps += [each for each in answered if each.kind in ("recycled", "disqualified")]
+    for each in steps:
         stories[(company_of[each.lead_id] if together else None) or each.lead_id].append(each)
     found: tuple[list[WouldBe], list[WouldBe]] = ([], [])
     failed = [0, 0]

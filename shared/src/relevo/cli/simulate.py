@@ -57,7 +57,7 @@ async def _ask(wanted: dict[str, Any], token: str, scoring: str, handoff: str, s
     client = own(scoring, handoff, sla_monitor, limits=_LIMITS)
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     try:
-        found = {"scoring": await _scored(client, f"{scoring}/v1/simulations", headers, wanted)}
+        found: dict[str, Any] = {"scoring": await _scored(client, f"{scoring}/v1/simulations", headers, wanted)}
         wanted |= {"mqls": found["scoring"]["candidate"]["items"]}
         for name, url in (("handoff", handoff), ("sla-monitor", sla_monitor)):
             found[name] = await _also(client, f"{url}/v1/simulations", headers, wanted)

@@ -72,7 +72,7 @@ def others(said: Found) -> Iterator[tuple[str, str, str]]:
     for key in dict.fromkeys([*now, *then]):
         both = [side.get(key) for side in (now, then)]
         if all(each is None or isinstance(each, int | float | str) for each in both):
-            yield key.replace("_", " "), *("–" if each is None else str(each) for each in both)  # type: ignore[misc]
+            yield key.replace("_", " "), *("–" if each is None else str(each) for each in both)
 
 
 def sparks(weeks: Sequence[Found]) -> str:

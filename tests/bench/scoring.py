@@ -1,0 +1,227 @@
+"""Scoring beside the bare transaction of the same shape; at a million leads beside ten thousand; a simulation."""
+
+import os
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+from tests.bench.figures import Rounds, figure
+
+from relevo.cli.playbook import read_folder
+from relevo.events import TouchpointRecorded, uuid7
+from relevo.events.identity import subject_id
+from relevo.playbook import Playbook, load
+from relevo.stream import Database, connect
+from relevo.testing.databases import fresh_database
+from relevo.testing.services import migrate_database
+from relevo_local import postgres
+from scoring.handlers import score_touchpoints
+from scoring.lead import Lead
+from scoring.rows import to_columns, touchpoint_columns
+from scoring.score import score
+from scoring.simulate import Job, simulate
+from scoring.simulation import Simulation
+
+BATCH = 500
+SMALL, LARGE = 10_000, int(os.environ.get("RELEVO_BENCH_LEADS", "1000000"))
+DOCUMENTS = read_folder(Path(__file__).parents[2] / "deploy" / "playbook")
+NOW = datetime.now(UTC)
+_KINDS = ("page_viewed",) * 6 + ("email_opened", "email_clicked", "form_submitted", "content_downloaded")
+_PATHS = ("/", "/precios", "/producto", "/blog/1", "/blog/2", "/casos/x")
+_TITLES = ("Director de operaciones", "Jefa de producción", "Responsable de sistemas", "Comercial", "Gerente")
+
+
+def touchpoint(who: int, dice: random.Random) -> TouchpointRecorded:
+    """Something an ordinary lead does; one in ten of them a form."""
+    email, kind, identity = f"p{who}@c{who // 4}.example", dice.choice(_KINDS), uuid4()
+    at = NOW - timedelta(seconds=dice.randint(0, 3_000_000))
+    form = {"puesto": dice.choice(_TITLES), "empleados": str(dice.randint(1, 900)), "pais": "ES"}
+    return TouchpointRecorded.model_validate(
+        {
+            "id": identity, "at": NOW, "by": "system", "touchpoint_id": identity, "source": "web", "type": kind,
+            "subjects": [{"subject_id": subject_id(b"bench", "email", email), "kind": "email", "value": email}],
+            "what": {"url": f"https://us.example{dice.choice(_PATHS)}", "title": "A page", "form": "newsletter"},
+            "fields": form if kind == "form_submitted" else {}, "company": {"domain": f"c{who // 4}.example"},
+            "occurred_at": at, "received_at": NOW,
+        }
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def scoring_database(durable: bool = True) -> AsyncIterator[tuple[Database, str]]:
+    """Scoring's tables, empty, with the example playbook published."""
+    with tempfile.TemporaryDirectory(prefix="relevo-bench-") as folder:
+        async with (
+            postgres.running(Path(folder) / "postgres", durable=durable) as server,
+            fresh_database(server.dsn) as dsn,
+        ):
+            await migrate_database(dsn, "scoring.migrations")
+            database = connect(dsn, uses_playbook=True)
+            connection = await asyncpg.connect(dsn)
+            await connection.execute(
+                "insert into playbook (revision, version, documents, at) values (1, $1, $2, now())",
+                load(DOCUMENTS).version,
+                orjson.dumps(DOCUMENTS).decode(),
+            )
+            await connection.close()
+            try:
+                yield database, dsn
+            finally:
+                await database.close()
+
+
+async def take_in(database: Database, batches: Sequence[Sequence[TouchpointRecorded]]) -> float:
+    """Seconds to score these batches, each in its transaction with its outbox."""
+    began = time.perf_counter()
+    for batch in batches:
+        async with database.transaction() as tx:
+            tx.emit(*await score_touchpoints(tx, batch))
+    return time.perf_counter() - began
+
+
+@figure("scoring.stream", unit="touchpoints/s", better="higher", goal=0.15)
+async def stream() -> AsyncIterator[Rounds]:
+    """Known leads, batches of 500, durable, with the outbox; beside a bare asyncpg transaction that inserts as many
+    touchpoints, upserts as many leads (both of the same bytes, ready made) and copies as many events."""
+    dice = random.Random(1)
+    async with scoring_database() as (database, dsn):
+        await fill(dsn, SMALL, load(DOCUMENTS))
+        connection = await asyncpg.connect(dsn)
+        await _make_bare_tables(connection)
+        emitted = 0
+
+        async def ours() -> float:
+            nonlocal emitted
+            batches = _batches(dice, SMALL, 10)
+            await connection.execute("truncate outbox")
+            took = await take_in(database, batches)
+            emitted = await connection.fetchval("select count(*) from outbox")
+            return BATCH * len(batches) / took
+
+        async def bare() -> float:
+            rows = await connection.fetch("select value::text, key from outbox limit $1", BATCH)
+            per_batch = [tuple(row) for row in rows[: max(1, emitted // 10)]]
+            batches = [(_bare_touchpoints(batch), _bare_leads(batch), per_batch) for batch in _batches(dice, SMALL, 10)]
+            began = time.perf_counter()
+            for touchpoints, leads, events in batches:
+                async with connection.transaction():
+                    await connection.execute(
+                        "insert into bare_touch select * from unnest($1::uuid[], $2::text[])", *touchpoints
+                    )
+                    await connection.execute(_BARE_UPSERT, *leads)
+                    await connection.copy_records_to_table("bare_out", records=events)
+            return BATCH * len(batches) / (time.perf_counter() - began)
+
+        yield Rounds(ours, bare)
+        await connection.close()
+
+
+_BARE_UPSERT = (
+    "insert into bare_lead select * from unnest($1::text[], $2::text[])"
+    " on conflict (id) do update set sums = excluded.sums"
+)
+
+
+async def _make_bare_tables(connection: asyncpg.Connection[Any]) -> None:
+    await connection.execute(
+        "create table bare_touch (id uuid primary key, event json); create table bare_out (value text, key text);"
+        " create table bare_lead (id text primary key, sums json) with (fillfactor = 75)"
+    )
+
+
+def _bare_touchpoints(batch: Sequence[TouchpointRecorded]) -> list[list[Any]]:
+    columns = touchpoint_columns([(touch, touch.touchpoint_id) for touch in batch])
+    return [columns[0], columns[7]]
+
+
+def _bare_leads(batch: Sequence[TouchpointRecorded]) -> list[list[Any]]:
+    """As many bytes as a lead's row: its facts, signals and fit."""
+    sums = {touch.key(): orjson.dumps({"facts": touch.fields, "more": "x" * 600}).decode() for touch in batch}
+    return [list(sums), list(sums.values())]
+
+
+def _batches(dice: random.Random, leads: int, count: int) -> list[list[TouchpointRecorded]]:
+    return [[touchpoint(dice.randrange(leads), dice) for _ in range(BATCH)] for _ in range(count)]
+
+
+async def fill(dsn: str, leads: int, playbook: Playbook, *, first: int = 0, each: int = 1) -> None:
+    """Leads with `each` touchpoints, as rows of the service's own making, by COPY. Rows of a few thousand leads are
+    made; all others are these under ids of their own."""
+    connection = await asyncpg.connect(dsn)
+    dice, made = random.Random(2), 2_000
+    patterns = []
+    for number in range(made):
+        touches = [touchpoint(number, dice) for _ in range(each)]
+        lead, _, _ = score(Lead(UUID(int=0), "email", playbook.version), touches, playbook, NOW)
+        patterns.append((lead, touches))
+    columns = {
+        "lead": "lead_id known_by cycle cycle_from cool_until qualified_at due_at playbook_version grade level said"
+        " outcome sums company active_at",
+        "touchpoint": "touchpoint_id lead_id subject_id type machine occurred_at received_at event",
+        "identity": "subject_id kind lead_id",
+    }
+    lead_rows = list(zip(*to_columns([lead for lead, _ in patterns], NOW), strict=True))
+    touch_rows = [
+        list(zip(*touchpoint_columns([(t, UUID(int=0)) for t in touches]), strict=True)) for _, touches in patterns
+    ]
+    for start in range(first, first + leads, 20_000):
+        rows: dict[str, list[Any]] = {name: [] for name in columns}
+        for who in range(start, min(start + 20_000, first + leads)):
+            lead_id, email = uuid7(), f"p{who}@c{who // 4}.example"
+            subject = subject_id(b"bench", "email", email)
+            row = list(lead_rows[who % made])
+            row[0], row[13] = lead_id, f"c{who // 4}.example"
+            rows["lead"].append(row)
+            rows["identity"].append((subject, "email", lead_id))
+            rows["touchpoint"] += [(uuid4(), lead_id, subject, *touch[3:]) for touch in touch_rows[who % made]]
+        for name, records in rows.items():
+            await connection.copy_records_to_table(name, records=records, columns=columns[name].split())
+    await connection.execute("vacuum analyze")
+    await connection.close()
+
+
+@figure("scoring.scale", unit="s per 10,000 touchpoints", better="lower", goal=1.3)
+async def scale() -> AsyncIterator[Rounds]:
+    """The same batches to a million leads, beside ten thousand."""
+    playbook, dice = load(DOCUMENTS), random.Random(3)
+    async with scoring_database(durable=False) as (few, few_dsn), scoring_database(durable=False) as (many, many_dsn):
+        await fill(few_dsn, SMALL, playbook)
+        await fill(many_dsn, LARGE, playbook)
+
+        async def ours() -> float:
+            return await take_in(many, _batches(dice, LARGE, 6)) / (6 * BATCH) * 10_000
+
+        async def ten_thousand() -> float:
+            return await take_in(few, _batches(dice, SMALL, 6)) / (6 * BATCH) * 10_000
+
+        yield Rounds(ours, ten_thousand)
+
+
+@figure("scoring.simulate", unit="touchpoints/s", better="higher", goal=3.0)
+async def simulation() -> AsyncIterator[Rounds]:
+    """The example playbook beside itself over 100,000 touchpoints, on all cores; the baseline is scoring.stream."""
+    dice = random.Random(4)
+    async with scoring_database() as (database, dsn):
+        await fill(dsn, SMALL, load(DOCUMENTS), each=10)
+        job = Job(dsn, DOCUMENTS, DOCUMENTS, NOW - timedelta(days=90), NOW + timedelta(minutes=5))
+
+        async def ours() -> float:
+            began = time.perf_counter()
+            async for step in simulate(job):
+                if isinstance(step, Simulation):
+                    return step.touchpoints / (time.perf_counter() - began)
+            raise AssertionError("a simulation ends with its result")
+
+        async def through_the_stream() -> float:
+            batches = _batches(dice, SMALL, 10)
+            return BATCH * len(batches) / await take_in(database, batches)
+
+        yield Rounds(ours, through_the_stream)
