@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from relevo.service import Actor, Answer, Problem, body, needs, of, respond, takes, write
 from relevo.stream import Transaction
-from scoring import merges, queries
+from scoring import kept, merges, queries
 from scoring.explain import LeadList, LeadShown, explain
 from scoring.handlers import with_colleagues
 from scoring.history import History, happened
@@ -49,7 +49,8 @@ async def show_lead(request: Request, actor: Reader, lead_id: UUID) -> Response:
             lead = rebuild(lead, history[lead.lead_id], now.playbook, [])
         lead = await with_colleagues(tx, lead)
         recent = await queries.recent(tx, [lead.lead_id], SHOWN)
-    return respond(explain(lead, recent[lead.lead_id], now))
+        learnt = await kept.learnt(tx, lead.lead_id)
+    return respond(explain(lead, recent[lead.lead_id], now, learnt))
 
 
 @leads.get(

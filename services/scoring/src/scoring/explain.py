@@ -94,6 +94,15 @@ class Missing(Part):
     hand_raises: tuple[str, ...] = Field(description="What the person could do to be an MQL at once.")
 
 
+class LearntShown(Part):
+    chance: float = Field(description="That sales accepts the lead.")
+    reasons: tuple[tuple[str, float], ...] = Field(
+        description="What the chance would lose without that, weightiest first."
+    )
+    model: str
+    at: datetime
+
+
 class LeadShown(Part):
     lead_id: UUID
     as_of: datetime
@@ -107,6 +116,7 @@ class LeadShown(Part):
     signals: tuple[SignalShown, ...]
     companies: tuple[CompanyShown, ...]
     exclusions: tuple[Asked, ...]
+    learnt: LearntShown | None = Field(description="What the learnt model says; it decides nothing.")
     missing: Missing | None = Field(description="None where it is an MQL of this cycle.")
     owners: tuple[PastOwner, ...]
     snapshot: Snapshot
@@ -126,7 +136,7 @@ class LeadList(Part):
     next: UUID | None = Field(description="Send it as `cursor` for the next page.")
 
 
-def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now) -> LeadShown:
+def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now, learnt: LearntShown | None = None) -> LeadShown:
     """`lead` must have been summed under the playbook of `now`."""
     playbook, sums = now.playbook, lead.sums
     known = facts.variables(sums.facts, lead.known_by, playbook.company)
@@ -180,6 +190,7 @@ def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now) -> LeadS
             for group in playbook.scoring.companies
         ),
         exclusions=exclusions,
+        learnt=learnt,
         missing=None if lead.qualified_at is not None else _missing(lead, points, personas, exclusions, now),
         owners=lead.owners,
         snapshot=snapshot(lead, sums.facts, recent, playbook),

@@ -1,7 +1,9 @@
 """Set-based SQL of what is kept to compare and to learn from: MQLs as they were told, and what sales said of them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
 
 import orjson
 
@@ -16,6 +18,7 @@ from relevo.events import (
     OpportunityWon,
 )
 from relevo.stream import Transaction
+from scoring.explain import LearntShown
 
 Kind = Literal["accepted", "rejected", "won", "lost", "recycled", "disqualified"]
 Outcome = LeadAccepted | LeadRejected | OpportunityWon | OpportunityLost | LeadRecycled | LeadDisqualified
@@ -50,6 +53,54 @@ async def keep_mqls(tx: Transaction, events: Iterable[Event]) -> None:
     ]  # fmt: skip
     if rows:
         await tx.driver_sql(_KEEP_MQLS, *map(list, zip(*rows, strict=True)))
+
+
+_LEARNT = "select chance, reasons, model, at from learnt where lead_id = $1"
+_ANSWERED = (
+    "select m.lead_id, m.cycle, m.at, m.cell, m.persona, m.source, m.trigger, m.contributions, m.attributes,"
+    " array_agg(o.kind) filter (where o.kind is not null) as kinds,"
+    " max(o.reason) filter (where o.kind = 'rejected') as reason"
+    " from mql m left join outcome o using (lead_id, cycle) group by m.event_id order by m.at"
+)
+
+
+class Answered(NamedTuple):
+    """An MQL as it was told, and what sales said of it: accepted, rejected with its reason, or nothing yet (None)."""
+
+    lead_id: UUID
+    cycle: int
+    at: datetime
+    cell: str
+    persona: str | None
+    source: str | None
+    trigger: dict[str, Any]
+    contributions: list[dict[str, Any]]
+    attributes: dict[str, Any]
+    accepted: bool | None
+    reason: str | None
+
+
+async def answered(tx: Transaction) -> list[Answered]:
+    """All of them, oldest first."""
+    found = []
+    for row in (await tx.driver_sql(_ANSWERED)).all():
+        said = set(row.kinds or ())
+        accepted = True if said & {"accepted", "won", "lost"} else False if "rejected" in said else None
+        told = row._asdict() | {name: _read(getattr(row, name)) for name in ("trigger", "contributions", "attributes")}
+        told.pop("kinds")
+        found.append(Answered(**told, accepted=accepted))
+    return found
+
+
+async def learnt(tx: Transaction, lead_id: UUID) -> LearntShown | None:
+    row = (await tx.driver_sql(_LEARNT, lead_id)).first()
+    if row is None:
+        return None
+    return LearntShown(chance=row.chance, reasons=_read(row.reasons), model=row.model, at=row.at)
+
+
+def _read(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, str) else value
 
 
 _KEEP_OUTCOMES = (

@@ -12,7 +12,7 @@ service = Service(
     "scoring",
     8002,
     handlers=[score_touchpoints, learn_outcomes, erase],
-    api=[leads, rescoring.router, simulations.router],
+    api=[leads, rescoring.router, simulations.router, simulations.feedback_router],
     loops=[rescore],
     writes=[LEADS],
     settings_class=Settings,

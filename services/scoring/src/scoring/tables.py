@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     Identity,
     Index,
     Integer,
@@ -130,6 +131,17 @@ outcome = Table(
     Column("handled_at", _moment, nullable=False, server_default=text("clock_timestamp()")),
     Index("outcome_of_lead", "lead_id", "cycle"),
     comment="What sales said of the leads it was given.",
+)
+
+learnt = Table(
+    "learnt",
+    metadata,
+    Column("lead_id", Uuid, primary_key=True),
+    Column("chance", Float, nullable=False, comment="That sales accepts it, as the model of `at` says."),
+    Column("reasons", JSON, nullable=False, comment="By how much the chance would change, were it as usual in that."),
+    Column("model", Text, nullable=False),
+    Column("at", _moment, nullable=False),
+    comment="What `python -m scoring learn` said of MQLs that sales has not answered; personal data.",
 )
 
 rescoring = Table(

@@ -148,6 +148,7 @@ _ERASE = (
     " returning t.event, t.occurred_at, t.received_at >= e.before as since),"
     " told as (delete from mql using e where mql.lead_id = e.lead_id"
     " or mql.lead_id in (select r.lead_id from redirect r where r.survivor = e.lead_id)),"
+    " guessed as (delete from learnt using e where learnt.lead_id = e.lead_id),"
     " answered as (delete from outcome o using e where o.lead_id = e.lead_id"
     " or o.lead_id in (select r.lead_id from redirect r where r.survivor = e.lead_id)),"
     " merges as (delete from merge using e where e.lead_id in (merge.survivor, merge.loser))"

@@ -68,6 +68,17 @@ def upgrade() -> None:
     )
     op.create_index("outcome_of_lead", "outcome", ["lead_id", "cycle"])
     op.create_table(
+        "learnt",
+        sa.Column("lead_id", sa.Uuid, primary_key=True),
+        sa.Column("chance", sa.Float, nullable=False, comment="That sales accepts it, as the model of `at` says."),
+        sa.Column(
+            "reasons", JSON, nullable=False, comment="By how much the chance would change, were it as usual in that."
+        ),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("at", _MOMENT, nullable=False),
+        comment="What `python -m scoring learn` said of MQLs that sales has not answered; personal data.",
+    )
+    op.create_table(
         "rescoring",
         sa.Column("paused_at", _MOMENT, nullable=False),
         sa.Column("paused_by", sa.Text, nullable=False),

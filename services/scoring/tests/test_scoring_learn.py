@@ -1,0 +1,128 @@
+"""The learnt score: signal is found and calibrated, none is claimed where there is none, a leak is refused."""
+
+import csv
+import os
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from relevo.events import LeadQualified, TouchpointRecorded
+from scoring.handlers import score_touchpoints
+
+learning = pytest.importorskip("scoring.learning", reason="needs the extra scoring[learn]")
+from scoring.learn import learn_from, model_card  # noqa: E402
+
+BESIDE = Path(__file__).parents[4] / "shared" / "material"
+BANK = Path(os.environ.get("RELEVO_MATERIAL", BESIDE)) / "datasets" / "bank-full.csv"
+with_material = pytest.mark.skipif(not BANK.is_file(), reason="RELEVO_MATERIAL is not there")
+NUMBERS = {"campaign", "pdays", "previous", "age", "balance", "day"}
+HOUR = timedelta(hours=1)
+T0 = datetime(2026, 1, 5, tzinfo=UTC)
+Touch = Callable[..., TouchpointRecorded]
+
+
+@pytest.fixture(scope="module")
+def bank() -> list[Any]:
+    """The bank's calls, without how long each lasted; in a mixed order, since the rows carry no year."""
+    with BANK.open() as file:
+        rows = list(csv.DictReader(file))
+    random.Random(0).shuffle(rows)
+    return [
+        learning.Learnable(
+            T0 + timedelta(minutes=number),
+            {
+                name: float(value) if name in NUMBERS else value
+                for name, value in row.items()
+                if name not in ("duration", "y")
+            },
+            row["y"] == "yes",
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+@with_material
+def test_what_a_banks_calls_teach_holds_for_calls_it_never_saw(bank: list[Any]) -> None:
+    learnt = learning.learn(bank)
+    judged = {each.kind: each for each in learnt.judged}
+    assert judged["logistic"].auc >= 0.76
+    assert judged["boosting"].auc >= 0.79
+    assert all(each.brier < each.base_brier for each in learnt.judged)
+    assert judged["boosting"].lift > 2
+    assert learnt.judged_on == len(bank) - int(len(bank) * 0.75)
+    for said, came, leads in judged["boosting"].reliability:
+        assert leads > 1_000
+        assert abs(said - came) < 0.05  # it means what it says
+    card = model_card(learnt, T0)
+    assert "Reliability" in card
+    assert "poutcome = success" in card
+    usual = learning.usual(bank)
+    ((name, chance),) = learnt.reasons({**usual, "poutcome": "success"}, usual)
+    assert name == "poutcome"
+    assert chance > 0
+
+
+@with_material
+def test_shuffled_answers_teach_nothing_and_it_says_so(bank: list[Any]) -> None:
+    answers = [lead.accepted for lead in bank[:8_000]]
+    random.Random(1).shuffle(answers)
+    shuffled = [lead._replace(accepted=answer) for lead, answer in zip(bank, answers, strict=False)]
+    with pytest.raises(learning.Refused, match="no signal"):
+        learning.learn(shuffled)
+
+
+@pytest.mark.parametrize("leak", ["word", "number"])
+def test_a_feature_that_tells_the_answer_is_refused_by_its_name(leak: str) -> None:
+    dice = random.Random(2)
+    leads = []
+    for number in range(400):
+        accepted = dice.random() < 0.4
+        told = accepted if dice.random() < 0.99 else not accepted
+        planted = ("closed" if told else "open") if leak == "word" else (dice.random() + told)
+        features = {"country": dice.choice(["ES", "PT"]), "employees": dice.random(), "deal_stage": planted}
+        leads.append(learning.Learnable(T0 + timedelta(minutes=number), features, accepted))
+    with pytest.raises(learning.Refused, match=r"^deal_stage: "):
+        learning.learn(leads)
+
+
+def test_too_few_teach_nothing() -> None:
+    leads = [learning.Learnable(T0 + timedelta(n), {"country": "ES"}, n < 39) for n in range(400)]
+    with pytest.raises(learning.Refused, match="39 accepted"):
+        learning.learn(leads)
+
+
+async def test_from_recorded_answers_to_a_chance_with_reasons(kept: Any, make: Touch) -> None:
+    """Sales likes big companies; the model finds out, and says so of those it has not answered."""
+    now = await kept.stop_the_clock()
+    dice = random.Random(3)
+    told = []
+    for number in range(240):
+        size = dice.choice(["51", "900"])
+        fields = {"cargo": "Head of operations", "empleados": size}
+        demo = make(
+            "form_submitted", who=f"p{number}@c{number}.example", at=now + number * HOUR, form="demo", fields=fields
+        )
+        (mql,) = [e for e in await kept.handle(score_touchpoints, demo) if isinstance(e, LeadQualified)]
+        told.append((mql, size))
+        await kept.travel(HOUR)
+    for mql, size in told[:220]:
+        kind = "accepted" if dice.random() < (0.8 if size == "900" else 0.2) else "rejected"
+        await kept.sql(
+            "insert into outcome (event_id, lead_id, cycle, kind, at) values ($1, $2, 1, $3, now())",
+            uuid4(), mql.lead_id, kind,
+        )  # fmt: skip
+    learnt = await kept.run(learn_from)
+    assert learnt.judged[0].auc > 0.7
+    rows = {row["lead_id"]: row for row in await kept.sql("select * from learnt")}
+    assert rows.keys() == {mql.lead_id for mql, _ in told[220:]}
+    for mql, size in told[220:]:
+        assert (rows[mql.lead_id]["chance"] > 0.5) == (size == "900")
+    unusual = [row for row in rows.values() if orjson.loads(row["reasons"])]
+    assert unusual
+    assert {orjson.loads(row["reasons"])[0][0] for row in unusual} == {"company.employees"}
