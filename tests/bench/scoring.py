@@ -132,10 +132,12 @@ _BARE_UPSERT = (
 
 
 async def _make_bare_tables(connection: Any) -> None:
-    await connection.execute(
-        "create table bare_touch (id uuid primary key, event json); create table bare_out (like outbox including defaults including identity);"
-        " create table bare_lead (id text primary key, sums json) with (fillfactor = 75)"
-    )
+    for statement in (
+        "create table bare_touch (id uuid primary key, event json)",
+        "create table bare_lead (id text primary key, sums json) with (fillfactor = 75)",
+        "create table bare_out (like outbox including defaults including identity)",
+    ):
+        await connection.execute(statement)
 
 
 def _bare_touchpoints(batch: Sequence[TouchpointRecorded]) -> list[list[Any]]:
