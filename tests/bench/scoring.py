@@ -107,11 +107,13 @@ async def stream() -> AsyncIterator[Rounds]:
             return BATCH * len(batches) / took
 
         async def bare() -> float:
-            rows = await connection.fetch("select value::text, key from outbox limit $1", BATCH)
-            per_batch = [tuple(row) for row in rows[: max(1, emitted // 10)]]
-            batches = [(_bare_touchpoints(batch), _bare_leads(batch), per_batch) for batch in _batches(dice, SMALL, 10)]
+            rows = await connection.fetch(f"select {_OUTBOX} from outbox limit $1", emitted // 10)
+            events = [tuple(row) for row in rows]
+            sums = await connection.fetchval("select sums::text from lead limit 1")
+            made = _batches(dice, SMALL, 10)
+            batches = [(_bare_touchpoints(batch), _bare_leads(batch, sums)) for batch in made]
             began = time.perf_counter()
-            for touchpoints, leads, events in batches:
+            for touchpoints, leads in batches:
                 async with connection.transaction():
                     await connection.execute(
                         "insert into bare_touch select * from unnest($1::uuid[], $2::json[])", *touchpoints
