@@ -89,8 +89,8 @@ async def take_in(database: Database, batches: Sequence[Sequence[TouchpointRecor
 
 @figure("scoring.stream", unit="touchpoints/s", better="higher", goal=0.15)
 async def stream() -> AsyncIterator[Rounds]:
-    """Known leads, batches of 500, durable, with the outbox; beside a bare asyncpg transaction that inserts as many
-    touchpoints, upserts as many leads (both of the same bytes, ready made) and copies as many events."""
+    """Known leads, batches of 500, durable, with the outbox; beside a bare asyncpg transaction that locks and reads as
+    many leads, inserts as many touchpoints, upserts the leads (of the same bytes, ready made) and copies the events."""
     dice = random.Random(1)
     async with scoring_database() as (database, dsn):
         await fill(dsn, SMALL, load(DOCUMENTS))
@@ -115,6 +115,7 @@ async def stream() -> AsyncIterator[Rounds]:
             began = time.perf_counter()
             for touchpoints, leads in batches:
                 async with connection.transaction():
+                    await connection.fetch(_BARE_LOCK, leads[0])
                     await connection.execute(
                         "insert into bare_touch select * from unnest($1::uuid[], $2::json[])", *touchpoints
                     )
@@ -127,6 +128,7 @@ async def stream() -> AsyncIterator[Rounds]:
 
 
 _OUTBOX = "topic, key, event_id, type, time, trace, value"
+_BARE_LOCK = "select * from bare_lead where id = any($1::text[]) order by id for update"
 _BARE_UPSERT = (
     "insert into bare_lead select * from unnest($1::text[], $2::json[])"
     " on conflict (id) do update set sums = excluded.sums"

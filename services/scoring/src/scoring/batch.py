@@ -230,7 +230,7 @@ def _take_in(way: Walk, lead: Lead, resolved: Resolved) -> Lead:
 def say(way: Walk, lead: Lead, trace: str | None, because: Because, touch: TouchpointRecorded | None = None) -> Lead:
     """Judge the lead as of now, and say what changed."""
     if way.playbook.scoring.companies:
-        lead = replace(lead, company_active=way.companies.of(lead))
+        lead.sums.company = way.companies.of(lead)
     lead, judgement = judge(lead, way.playbook, way.as_of, way.failed, touch=touch, because=because)
     if judgement is not None:
         heard = tuple(way.heard[lead.lead_id]) if judgement.trigger is not None else ()

@@ -78,7 +78,7 @@ def terms(lead: Lead, signals: Iterable[CompanySignal], as_of: int) -> dict[str,
     """What the lead's company is worth to it at `as_of`, by signal id, and since when; in this cycle only."""
     found: dict[str, tuple[Term, int]] = {}
     for signal in signals:
-        at = since(signal, lead.company_active)
+        at = since(signal, lead.sums.company)
         if at is None or (lead.cycle_from is not None and at <= lead.cycle_from_micros):
             continue
         half_life = signal.half_life.total_seconds() * MICROSECONDS

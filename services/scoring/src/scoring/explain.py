@@ -183,7 +183,7 @@ def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now, learnt: 
                 id=group.id,
                 name=group.name,
                 points=round(read[group.id].now, 6) if group.id in read else 0.0,
-                people=len(lead.company_active),
+                people=len(lead.sums.company),
                 needs=group.people,
                 half_life=format_duration(group.half_life),
             )

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -112,7 +111,7 @@ async def judge_again(
         if lead.version != playbook.version:
             why = "playbook" if lead.version else because
             lead = rebuild(lead, history[lead_id], playbook, failed)
-        lead = replace(lead, company_active=of_company.of(lead))
+        lead.sums.company = of_company.of(lead)
         lead, judgement = judge(lead, playbook, now, failed, because=why)
         after.append(lead)
         if judgement is not None:
@@ -128,7 +127,8 @@ async def judge_again(
 
 async def with_colleagues(tx: Transaction, lead: Lead) -> Lead:
     """The lead, with when the people of its company were last active."""
-    return replace(lead, company_active=(await _companies(tx, [lead])).of(lead))
+    lead.sums.company = (await _companies(tx, [lead])).of(lead)
+    return lead
 
 
 async def _companies(tx: Transaction, leads: Iterable[Lead]) -> Companies:

@@ -36,7 +36,8 @@ class Sums:
     """All that the touchpoints sum up to under one playbook. Mutable: folding in a touchpoint is the hot path.
 
     `clicks` are the newest ones, until nothing can prove them a machine's any more; `active` is the day (microseconds)
-    of the last touchpoint by a person.
+    of the last touchpoint by a person. `company`: when the people of its company, itself among them, were last active,
+    newest first; read anew for each judgement, not kept.
     """
 
     facts: Facts = field(default_factory=dict)
@@ -45,9 +46,11 @@ class Sums:
     fit: Fit | None = None
     clicks: tuple[Click, ...] = ()
     active: int | None = None
+    company: tuple[int, ...] = ()
 
     def copy(self) -> "Sums":
-        return Sums(dict(self.facts), dict(self.signals), self.hand_raise, self.fit, self.clicks, self.active)
+        facts, signals = dict(self.facts), dict(self.signals)
+        return Sums(facts, signals, self.hand_raise, self.fit, self.clicks, self.active, self.company)
 
 
 class Held(NamedTuple):
@@ -73,8 +76,7 @@ class Lead:
 
     Signals and hand-raises count what occurred after `cycle_from` (None: everything). Before `cool_until` only a
     hand-raise qualifies it. `restricted`: what a merge by hand says of its consent, as of the merge. `partings` counts
-    the unmerges that took subjects away from it. `company_active`: when the people of its company, itself among them,
-    were last active, newest first; read anew for each judgement, not kept.
+    the unmerges that took subjects away from it.
     """
 
     lead_id: UUID
@@ -91,7 +93,6 @@ class Lead:
     restricted: Facts = field(default_factory=dict)
     partings: int = 0
     held: Held | None = None
-    company_active: tuple[int, ...] = ()
 
     @property
     def cycle_from_micros(self) -> int:

@@ -23,7 +23,7 @@ class Rescoring(BaseModel):
 
 
 class Pause(BaseModel):
-    paused: bool
+    paused: bool = Field(strict=True)
 
 
 # Two ranges of the index, since "other than" would read every row.

@@ -194,7 +194,7 @@ def judge(
 def terms(lead: Lead, playbook: Playbook, as_of: datetime) -> dict[str, Term]:
     """What each signal is worth at `as_of`, those of its company last."""
     read = engagement.terms(lead.sums.signals, rules_of(playbook).signals, micros(as_of))
-    if lead.company_active:
+    if lead.sums.company:
         group = companies.terms(lead, playbook.scoring.companies, micros(as_of))
         read |= {signal: term for signal, (term, _) in group.items()}
     return read
@@ -272,7 +272,7 @@ def reasons(lead: Lead, playbook: Playbook, read: Mapping[str, Term]) -> list[Re
             found.append(Reason("signal", signal.id, signal.name, points, None, sums.signals[signal.id]))
     for group in playbook.scoring.companies:
         if (term := read.get(group.id)) is not None and abs(points := term.now) >= LEAST_SHOWN:
-            at = companies.since(group, lead.company_active)
+            at = companies.since(group, sums.company)
             kept = Decaying(group.points, at, 0) if at is not None else None
             found.append(Reason("signal", group.id, group.name, points, None, kept))
     return found
