@@ -72,13 +72,18 @@ class Tokens:
             return
         try:
             stat = self._path.stat()
-            if (stat.st_mtime_ns, stat.st_size) == self._stamp:
-                return
-            self._stamp = (stat.st_mtime_ns, stat.st_size)
+        except OSError as error:
+            log.error("tokens.yaml not read, the last good version stays", extra={"because": type(error).__name__})
+            return
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        if stamp == self._stamp:
+            return
+        try:
             file = _File.model_validate(yaml.safe_load(self._path.read_text()))
             self._by_hash = {token.sha256: token for token in file.tokens}
         except (OSError, yaml.YAMLError, ValidationError) as error:
             log.error("tokens.yaml not read, the last good version stays", extra={"because": type(error).__name__})
+        self._stamp = stamp  # last: requests in other threads must not take the file for read before it is
 
 
 def authenticate(tokens: Tokens, request: Request) -> Actor:
