@@ -38,7 +38,8 @@ _REDELIVER = text(
 _REDELIVER_RANGE = text(
     "with again as (update delivery set state = 'pending', tries = 0, due_at = :at, leased_until = null, error = null"
     " where endpoint_id = :endpoint_id and created_at >= :start and created_at < :until"
-    " and (state = 'failed' or :whole and state = 'made') returning seq)"
+    " and (state = 'failed' or :whole and state = 'made')"
+    " and exists (select from endpoint where endpoint_id = :endpoint_id and removed_at is null) returning seq)"
     " update endpoint set replay_to = greatest(replay_to, (select max(seq) from again))"
     " where endpoint_id = :endpoint_id and removed_at is null returning (select count(*) from again)"
 )
@@ -82,10 +83,11 @@ async def redeliver(tx: Transaction, delivery_id: UUID) -> dict[str, Any] | None
 
 async def redeliver_range(
     tx: Transaction, endpoint_id: UUID, start: datetime, until: datetime, state: Literal["failed", "all"]
-) -> int:
-    """Due again, one at a time, in order; how many."""
+) -> int | None:
+    """Due again, one at a time, in order; how many. None where there is no such endpoint."""
     values = {"endpoint_id": endpoint_id, "start": start, "until": until, "whole": state == "all", "at": tx.now}
-    return (await tx.execute(_REDELIVER_RANGE, values)).scalar_one_or_none() or 0
+    count: int | None = (await tx.execute(_REDELIVER_RANGE, values)).scalar_one_or_none()
+    return count
 
 
 async def forget_deliveries(service: Service) -> None:

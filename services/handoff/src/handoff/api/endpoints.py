@@ -1,14 +1,14 @@
 """HTTP: where notices go. A secret that we made is shown once, when it is made."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 from starlette.responses import Response
 
-from handoff import endpoints, message, queries
+from handoff import endpoints, message, queries, sent
 from handoff.api.common import Body, Limit, Manager, settings_of, vault_of
 from handoff.channels import slack
 from handoff.deliveries import Kind
@@ -72,6 +72,20 @@ class Rotation(Body):
         le=LONGEST_OVERLAP.total_seconds() / 3600,
         description="How long webhooks carry a signature of the secret before, too.",
     )
+
+
+class Range(Body):
+    """What was written in [from, until); what was given up of it, unless it says `all`."""
+
+    start: AwareDatetime = Field(alias="from")
+    until: AwareDatetime
+    state: Literal["failed", "all"] = "failed"
+
+    @model_validator(mode="after")
+    def _sound(self) -> "Range":
+        if self.until <= self.start:
+            raise ValueError("until must be later than from")
+        return self
 
 
 @router.post("", summary="Add an endpoint", status_code=201, openapi_extra=takes(NewEndpoint))
@@ -161,8 +175,8 @@ async def rotate_secret(request: Request, actor: Manager, endpoint_id: UUID) -> 
 async def test_endpoint(request: Request, actor: Manager, endpoint_id: UUID) -> Response:
     async def work(tx: Transaction) -> Answer:
         webhook_id = f"msg_{uuid7().hex}"
-        sent = message.body("test", tx.now, {"endpoint": endpoint_id, "asked_by": actor.by})
-        delivery_id = await endpoints.add_test(tx, endpoint_id, webhook_id, sent)
+        told = message.body("test", tx.now, {"endpoint": endpoint_id, "asked_by": actor.by})
+        delivery_id = await endpoints.add_test(tx, endpoint_id, webhook_id, told)
         if delivery_id is None:
             raise _unknown()
         return Answer({"delivery_id": delivery_id, "webhook_id": webhook_id}, status=202)
@@ -176,6 +190,20 @@ async def enable_endpoint(request: Request, actor: Manager, endpoint_id: UUID) -
         if not await endpoints.enable(tx, endpoint_id):
             raise _unknown()
         return Answer({"enabled": endpoint_id})
+
+    return await _then_deliver(request, await write(request, work))
+
+
+@router.post("/{endpoint_id}/redeliver", summary="Send a range again, in order", status_code=202,
+             openapi_extra=takes(Range))  # fmt: skip
+async def redeliver_range(request: Request, actor: Manager, endpoint_id: UUID) -> Response:
+    wanted = await body(request, Range)
+
+    async def work(tx: Transaction) -> Answer:
+        count = await sent.redeliver_range(tx, endpoint_id, wanted.start, wanted.until, wanted.state)
+        if count is None:
+            raise _unknown()
+        return Answer({"redelivered": count}, status=202)
 
     return await _then_deliver(request, await write(request, work))
 
