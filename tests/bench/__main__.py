@@ -8,10 +8,10 @@ import sys
 
 from rich.console import Console
 from rich.table import Table
-from tests.bench import handoff, ingest, journey, scoring, stream
+from tests.bench import handoff, ingest, journey, scoring, sla, stream
 from tests.bench.figures import FIGURES, Measured, measure
 
-_ROOMS = (stream, ingest, scoring, handoff, journey)  # imported for what they register
+_ROOMS = (stream, ingest, scoring, handoff, sla, journey)  # imported for what they register
 _err = Console(stderr=True, highlight=False)
 
 
