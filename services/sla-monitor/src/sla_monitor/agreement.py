@@ -38,6 +38,7 @@ class Agreement:
     playbook: Playbook
     earlier: Mapping[str, Playbook] = field(default_factory=dict)
     failed: list[RuleFailed] = field(default_factory=list)
+    _promises: dict[str, Promise] = field(default_factory=dict, repr=False)  # by policy, in plain times
 
     def calendar(self, version: str, name: str) -> Calendar | None:
         """A calendar as it was agreed under that version; None where nobody knows it."""
@@ -58,7 +59,9 @@ class Agreement:
             if isinstance(verdict, RuleFailed):
                 self.failed.append(verdict)
             elif verdict:
-                return Terms(promise_of(policy, self.playbook.sla.max_reassign), self.hours(policy, owner))
+                if policy.id not in self._promises:
+                    self._promises[policy.id] = promise_of(policy, self.playbook.sla.max_reassign)
+                return Terms(self._promises[policy.id], self.hours(policy, owner))
         return None
 
     def hours(self, policy: Policy, owner: Owner) -> str:

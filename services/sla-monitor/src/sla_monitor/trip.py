@@ -166,10 +166,10 @@ def _begun(trip: Trip, fact: Fact, about: Activation, agreement: Agreement, trac
     kinds: tuple[ClockKind, ...] = (first, "first_contact", "outcome")
     there = {watched.clock.id for watched in trip.clocks}
     for kind in kinds:
-        if clock_id(trip.lead_id, trip.cycle, kind, trip.standing.version) in there:
-            continue
         terms = agreement.terms(kind, about, trip.owner)
         if terms is None:
+            continue
+        if there and clock_id(trip.lead_id, trip.cycle, kind, trip.standing.version) in there:
             continue
         since = fact.at if kind == first else trip.mql_at
         clock = begin(trip.lead_id, trip.cycle, kind, terms.promise, since, trip.standing)
@@ -191,10 +191,11 @@ def ruled(watched: Watched, fact: Fact, agreement: Agreement, now: Now, said: li
         return replace(watched, clock=ruling.clock)
     if ruling.clock is watched.clock:
         return watched
-    after_it = replace(watched, clock=ruling.clock)
+    met = ruling.verdict == "met"
+    late, due_at = (ruling.late, ruling.due_at) if met else (watched.late, watched.due_at)
+    after_it = replace(watched, clock=ruling.clock, late=late, due_at=due_at)
     said.extend(tell.corrected(after_it, wrong, fact, now) for wrong in ruling.retracted)
-    if ruling.verdict == "met":
-        after_it = replace(after_it, late=ruling.late, due_at=ruling.due_at)
+    if met:
         said.append(tell.met(after_it, ruling, fact, now))
     return after_it
 
@@ -221,7 +222,7 @@ def settled(before: Watched | None, watched: Watched, agreement: Agreement, now:
     """`watched` with its deadlines, said (again) where the target's has moved."""
     if watched is before:
         return watched
-    watched = replace(timed(watched, agreement.calendar(watched.playbook, watched.calendar)), changed_at=now.at)
+    watched = timed(watched, agreement.calendar(watched.playbook, watched.calendar), now.at)
     breached = any(fired.key == "target" for fired in watched.clock.fired)
     told = before.due_at if before is not None else None
     if watched.clock.state == "running" and watched.due_at is not None and watched.due_at != told and not breached:

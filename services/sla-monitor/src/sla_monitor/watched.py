@@ -54,21 +54,25 @@ def verdict(watched: Watched) -> tuple[datetime, bool] | None:
     return (clock.closed_at, True) if clock.state == "met" and clock.closed_at is not None else None
 
 
-def timed(watched: Watched, cal: Calendar | None) -> Watched:
-    """`watched` with its deadlines worked out anew. Where they can't be, it says why, and fires nothing."""
+def timed(watched: Watched, cal: Calendar | None, at: datetime | None = None) -> Watched:
+    """`watched` with its deadlines worked out anew. Where they can't be, it says why, and fires nothing. `at`: when
+    something was heard of it."""
+    changed_at = at or watched.changed_at
     if watched.clock.state != "running":
-        return replace(watched, next_due=None, problem=None)
+        return replace(watched, next_due=None, problem=None, changed_at=changed_at)
     if cal is None:
         unknown = f"the playbook knows no calendar {watched.calendar!r}: add it, or mend the policy"
-        return replace(watched, next_due=None, problem=unknown)
+        return replace(watched, next_due=None, problem=unknown, changed_at=changed_at)
     try:
         found = steps(watched.clock, cal)
     except NeverOpens as error:
-        return replace(watched, next_due=None, problem=f"calendar {watched.calendar!r}: {error}")
+        problem = f"calendar {watched.calendar!r}: {error}"
+        return replace(watched, next_due=None, problem=problem, changed_at=changed_at)
     done = {fired.key for fired in watched.clock.fired}
     coming = [step.due_at for step in found if step.key not in done and step.due_at is not None]
-    target = next(step.due_at for step in found if step.key == "target")
-    return replace(watched, due_at=target or watched.due_at, next_due=min(coming, default=None), problem=None)
+    due_at = next(step.due_at for step in found if step.key == "target") or watched.due_at
+    next_due = min(coming, default=None)
+    return replace(watched, due_at=due_at, next_due=next_due, problem=None, changed_at=changed_at)
 
 
 def next_step(watched: Watched, cal: Calendar | None) -> Step | None:

@@ -123,7 +123,12 @@ class Sla(Part):
 
     def policies_for(self, clock: ClockKind) -> tuple[Policy, ...]:
         """In order; the first whose `when` holds counts."""
-        return tuple(policy for policy in self.policies if policy.clock == clock)
+        return self._by_clock.get(clock, ())
+
+    @cached_property
+    def _by_clock(self) -> dict[ClockKind, tuple[Policy, ...]]:
+        clocks = {policy.clock for policy in self.policies}
+        return {clock: tuple(policy for policy in self.policies if policy.clock == clock) for clock in clocks}
 
     def calendar(self, calendar_id: str) -> business.Calendar:
         """A calendar of ours, or `always`. Raises KeyError for any other name (`team` and `rep` are the caller's to
