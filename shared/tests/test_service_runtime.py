@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -15,7 +16,7 @@ from relevo.events import Event, LeadErased
 from relevo.events.topics import PRIVACY
 from relevo.service import Actor, Answer, Problem, Service, Settings, needs, of, respond, write
 from relevo.service.migrate import migrate
-from relevo.stream import Transaction, on
+from relevo.stream import Transaction, connect, on
 from relevo.testing.ledger import Ledger, erased
 from relevo.testing.services import ready, running
 from relevo_local.ports import Ports
@@ -159,3 +160,11 @@ async def test_a_part_that_fails_ends_the_process(service: Service, settings: Se
     service.loops = [fails]
     with pytest.raises(LookupError, match="a loop's mistake"):
         await service.run(settings=settings)
+
+
+async def test_the_query_of_a_dsn_is_asyncpg_s_to_read(database: str) -> None:
+    tls = connect(urlsplit(database)._replace(query="sslmode=require").geturl(), uses_playbook=False)
+    with pytest.raises(ConnectionError, match="rejected SSL upgrade"):  # the tests' server speaks none
+        async with tls.transaction():
+            pass
+    await tls.close()

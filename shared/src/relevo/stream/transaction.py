@@ -135,10 +135,17 @@ class Database:
 
 
 def connect(dsn: str, *, uses_playbook: bool, pool: int = 10) -> Database:
-    """A Database at `dsn` (`postgresql://user:password@host:port/name`). Connects when first used; every wait for a
-    connection, a lock or an answer has a limit."""
+    """A Database at `dsn` (`postgresql://user:password@host:port/name?sslmode=…`, and whatever else libpq knows).
+    Connects when first used; every wait for a connection, a lock or an answer has a limit."""
+    settings = {
+        "application_name": "relevo",
+        "jit": "off",
+        "lock_timeout": "30s",
+        "idle_in_transaction_session_timeout": "60s",
+    }
     engine = create_async_engine(
-        dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+        "postgresql+asyncpg://",  # SQLAlchemy would hand a query such as sslmode on as an argument asyncpg has not
+        async_creator=lambda: asyncpg.connect(dsn, timeout=10, command_timeout=60, server_settings=settings),
         pool_size=pool,
         max_overflow=0,
         pool_timeout=10,
@@ -146,16 +153,6 @@ def connect(dsn: str, *, uses_playbook: bool, pool: int = 10) -> Database:
         hide_parameters=True,  # they hold personal data, and errors are logged
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
-        connect_args={
-            "timeout": 10,
-            "command_timeout": 60,
-            "server_settings": {
-                "application_name": "relevo",
-                "jit": "off",
-                "lock_timeout": "30s",
-                "idle_in_transaction_session_timeout": "60s",
-            },
-        },
     )
     return Database(engine, uses_playbook)
 

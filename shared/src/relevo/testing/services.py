@@ -8,22 +8,22 @@ from datetime import timedelta
 
 import asyncpg
 import httpx
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from relevo.service.life import Only
 from relevo.service.migrate import upgrade
 from relevo.service.runtime import Service
 from relevo.service.settings import Settings
+from relevo.stream import connect
 
 
 async def migrate_database(dsn: str, *packages: str, time_travel: bool = True) -> None:
     """Bring the database to the heads of the runtime's migrations and of these packages'."""
-    engine = create_async_engine(dsn.replace("postgresql://", "postgresql+asyncpg://", 1))
+    database = connect(dsn, uses_playbook=False)
     try:
-        async with engine.begin() as connection:
+        async with database.engine.begin() as connection:
             await connection.run_sync(upgrade, ("relevo.stream.migrations", *packages), time_travel=time_travel)
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 @dataclass(frozen=True)
