@@ -122,8 +122,16 @@ async def test_a_write_crosses_the_broker_and_takes_effect_once(
         assert sorted(await ledger.numbers()) == [0, 1, 2, 3, 4]
         assert {event.trace for event in seen} == {TRACE}
         metrics = (await http.get("/metrics")).text
-        assert "relevo_outbox_rows 0.0" in metrics
-        assert 'relevo_stream_effects_total{topic="privacy"}' in metrics
+        for told in (
+            "relevo_ready 1.0",
+            "relevo_outbox_rows 0.0",
+            "relevo_outbox_oldest_seconds 0.0",
+            'relevo_stream_lag_records{topic="privacy"} 0.0',
+            'relevo_stream_effects_total{topic="privacy"} ',
+            'relevo_http_requests_total{route="/v1/notes/{number}",status="409"} 1.0',
+            'relevo_http_request_seconds_count{route="/v1/notes/{number}"} ',
+        ):
+            assert f"\n{told}" in metrics, told
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("nobody", 401), ("l", 401), ("r", 403), ("w", 201)])

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -214,5 +215,12 @@ async def test_the_limit_shows_in_readyz(stage: Stage, tmp_path: Path) -> None:
         assert ready.status_code == 503
         assert "nothing is lost" in ready.text
         assert (await http.get("/livez")).status_code == 200  # a restart would mend nothing
-        assert "relevo_consumer_stopped 1.0" in (await http.get("/metrics")).text
+        metrics = (await http.get("/metrics")).text
+        assert "relevo_ready 0.0" in metrics
+        assert "relevo_consumer_stopped 1.0" in metrics
+        lag = rf'relevo_stream_lag_records{{topic="{stage.source.topic.name}"}} (\S+)'
+        async with asyncio.timeout(30):
+            while not (told := re.search(lag, metrics)):  # a broker that is slow to answer is asked by the next scrape
+                metrics = (await http.get("/metrics")).text
+        assert float(told[1]) >= 50
     assert len(await dead.listed(stage.database)) == 50

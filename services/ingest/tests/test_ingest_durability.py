@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -45,6 +46,12 @@ def spool_of(at: Any) -> Any:
     return at.service.uses[0].__self__.spool
 
 
+async def gauge(at: Any, name: str) -> float:
+    told = re.search(rf"^relevo_ingest_{name} (\S+)$", (await at.client.get(f"{at.url}/metrics")).text, re.MULTILINE)
+    assert told
+    return float(told[1])
+
+
 async def drained(at: Any) -> None:
     async with asyncio.timeout(30):
         while not journal_of(at).straight_to_kafka:
@@ -71,6 +78,8 @@ async def test_while_the_broker_is_away_the_spool_answers_and_drains_in_order(
         getattr(broker, failure)()
         assert [await post(at, name) for name in names[10:25]] == [202] * 15
         assert not spool_of(at).empty
+        assert await gauge(at, "spool_bytes") == spool_of(at).size  # as it is now, though no drain gets on
+        assert 0 < await gauge(at, "spool_age_seconds") < 30
         broker.heal()
         assert [await post(at, name) for name in names[25:35]] == [202] * 10  # behind what the spool holds
         await drained(at)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from handoff import deliveries, message, queries
 from handoff.channels import CHANNELS, Parcel, Tools
 from handoff.deliveries import LEASE_SECONDS, Recorded, Tried
@@ -20,6 +22,8 @@ from relevo.stream import Transaction
 from relevo.stream.transaction import is_infrastructure
 
 log = logging.getLogger(__name__)
+
+TRIES = Counter("relevo_handoff_tries", "Webhooks sent, by what is to follow: made, again, gone", ["outcome"])
 
 AT_ONCE = 100  # requests of this process; of one endpoint at most deliveries.IN_FLIGHT
 GONE = "it said that it wants no more"
@@ -77,6 +81,7 @@ class Deliverer:
 
     async def _send(self, parcel: Parcel) -> None:
         this = await CHANNELS[parcel.claimed.kind](parcel, self._tools)
+        TRIES.labels(this.outcome).inc()
         self._tried.append(this)  # the list as it is by now: another batch may have been taken meanwhile
         async with self._recording:  # while one batch commits, the next one gathers
             tried, self._tried = self._tried, []

@@ -5,6 +5,7 @@ from handoff.deliver import deliver
 from handoff.drain import drain
 from handoff.fairness import watch_fairness
 from handoff.handlers import assign_leads, erase, take_steps
+from handoff.measures import measure
 from handoff.sent import forget_deliveries
 from handoff.settings import Settings
 from relevo.events.topics import ASSIGNMENTS
@@ -16,6 +17,7 @@ service = Service(
     handlers=[assign_leads, take_steps, erase],
     api=routers,
     loops=[deliver, drain, watch_fairness, forget_deliveries],
+    measures=[measure],
     writes=[ASSIGNMENTS],
     settings_class=Settings,
     migrations="handoff.migrations",

@@ -75,6 +75,7 @@ class Doors:
         if door is None:
             await self._app(scope, receive, send)
             return
+        scope["relevo.route"] = "/".join(path.split("/", 3)[:3])  # for the metrics: without the source's name
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
             if scope["method"] == "OPTIONS":

@@ -32,6 +32,7 @@ _MOST_WAITING = 20_000  # records; more is no load but a flood
 KEPT = Counter("relevo_ingest_records", "Records made durable, by where", ["where"])
 _IN_KAFKA, _ON_DISK = KEPT.labels("kafka"), KEPT.labels("spool")
 SPOOL_BYTES = Gauge("relevo_ingest_spool_bytes", "Bytes in the spool that wait for Kafka")
+SPOOL_LIMIT = Gauge("relevo_ingest_spool_limit_bytes", "Bytes the spool may have; then 503")
 SPOOL_AGE = Gauge("relevo_ingest_spool_age_seconds", "Age of the oldest record in the spool")
 
 Wait = Callable[[asyncio.Event | None, float], Awaitable[None]]
@@ -55,6 +56,10 @@ class Journal:
         self._late: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._spooled = asyncio.Event()
+        self._oldest: datetime | None = None  # of what the spool holds: when it was written
+        SPOOL_BYTES.set_function(lambda: spool.size)  # asked for: while Kafka is away, the drain says nothing
+        SPOOL_LIMIT.set(spool.limit)
+        SPOOL_AGE.set_function(lambda: (datetime.now(UTC) - self._oldest).total_seconds() if self._oldest else 0)
 
     @property
     def straight_to_kafka(self) -> bool:
@@ -84,18 +89,17 @@ class Journal:
             await self._acknowledged([], wait)  # so that the first touchpoint finds a connection
             while True:
                 chunk = None if self._spool.empty else await self._spool.read(_DRAIN_RECORDS)
-                SPOOL_BYTES.set(self._spool.size)
                 if chunk is not None:
                     self._hold(self._spool.size < _LITTLE and not self._away)
                     kept = [unpack(payload) for payload in chunk.payloads]
                     if kept:
-                        SPOOL_AGE.set((datetime.now(UTC) - kept[0][1]).total_seconds())
+                        self._oldest = kept[0][1]
                     await self._acknowledged([record for record, _ in kept], wait)
                     await self._spool.forget(chunk)
                 elif not self._spool.empty:
                     await wait(None, 0.005)  # appended, and not on the disk yet
                 else:
-                    SPOOL_AGE.set(0)
+                    self._oldest = None
                     self._hold(False)
                     self._spooled.clear()
                     if self._away:  # the miss itself found no room in the spool: ask whether Kafka is back

@@ -23,7 +23,7 @@ class Spool:
     """One folder, one process. All methods are called on one event loop; the disk has a thread of its own."""
 
     def __init__(self, segments: Segments, limit: int) -> None:
-        self._segments, self._limit = segments, limit
+        self._segments, self.limit = segments, limit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -36,14 +36,14 @@ class Spool:
 
     @property
     def has_room(self) -> bool:
-        return self.size + frames.MOST <= self._limit and not self.broken.is_set()
+        return self.size + frames.MOST <= self.limit and not self.broken.is_set()
 
     async def append(self, payloads: Sequence[bytes]) -> None:
         """Returns when all of them are on the disk. Raises Full or Broken: then none is promised."""
         blob = frames.frame(payloads)
         if self.broken.is_set():
             raise Broken("the spool's disk failed; this process is about to end")
-        if self.size + len(blob) > self._limit:
+        if self.size + len(blob) > self.limit:
             raise Full("the spool has reached its limit")
         self.size += len(blob)  # at once: whoever comes next goes behind it
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -24,7 +24,7 @@ from relevo.service.web import create_app
 from relevo.stream import Database, Handler, NoPlaybook, Transaction, connect
 from relevo.stream.consumer import Consumer
 from relevo.stream.handlers import Handlers, index
-from relevo.stream.kafka import Producer
+from relevo.stream.kafka import KafkaAway, Producer
 from relevo.stream.playbooks import keep_playbook
 from relevo.stream.relay import Relay
 
@@ -32,9 +32,13 @@ log = logging.getLogger(__name__)
 
 Loop = Callable[["Service"], Awaitable[None]]
 Use = Callable[["Service"], AbstractAsyncContextManager[Any]]
+Measure = Callable[[Transaction], Awaitable[None]]
 
 _STUCK_AFTER = 120.0  # twice the longest sleep of a loop
-_LEFT = text("select (select count(*) from outbox) as outbox, (select count(*) from dead_letter) as dead")
+_LEFT = text(
+    "select (select count(*) from outbox) as outbox, (select count(*) from dead_letter) as dead, coalesce("
+    "(select extract(epoch from relevo_now() - time::timestamptz) from outbox order by id limit 1), 0) as oldest"
+)
 
 
 @dataclass
@@ -42,7 +46,8 @@ class Service:
     """What a service is made of, and, while `run` runs, its parts. `main.py` of each service fills in the first half.
 
     `writes`: topics whose events it emits or produces, so that `migrate` creates them. `uses`: things with a life
-    (a spool, a client), entered before the API listens and left after everything has stopped.
+    (a spool, a client), entered before the API listens and left after everything has stopped. `measures`: what
+    brings its own gauges up to date when Prometheus asks.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Service:
     api: Sequence[APIRouter] = ()
     loops: Sequence[Loop] = ()
     uses: Sequence[Use] = ()
+    measures: Sequence[Measure] = ()
     writes: Sequence[Topic] = ()
     settings_class: type[Settings] = Settings
     migrations: str | None = None
@@ -160,15 +166,23 @@ class Service:
         return missing
 
     async def measure(self) -> None:
-        """Bring the gauges up to date that are read from the database."""
+        """Bring the gauges up to date that have to be asked for. Whoever does not answer in time leaves them as they
+        were; all of it fits into the ten seconds of a scrape."""
+        metrics.READY.set(not await self.missing())
         if self._database is not None:
             with suppress(SQLAlchemyError, OSError, TimeoutError):
-                async with self.database.transaction() as tx:
+                async with asyncio.timeout(2), self.database.transaction() as tx:
                     left = (await tx.execute(_LEFT)).one()
-                metrics.OUTBOX_ROWS.set(left.outbox)
-                metrics.DEAD_ROWS.set(left.dead)
+                    metrics.OUTBOX_ROWS.set(left.outbox)
+                    metrics.OUTBOX_AGE.set(max(0, left.oldest))
+                    metrics.DEAD_ROWS.set(left.dead)
+                    for measure in self.measures:
+                        await measure(tx)
         if self.consumer is not None:
             metrics.CONSUMER_STOPPED.set(self.consumer.stopped_by is not None)
+            with suppress(KafkaAway):
+                for topic, records in (await self.consumer.lag()).items():
+                    metrics.LAG.labels(topic).set(records)
 
     # Its life.
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import orjson
@@ -17,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relevo.events import Event
-from relevo.service import openapi, problems
+from relevo.service import metrics, openapi, problems
 from relevo.service.problems import Problem
 from relevo.stream import Transaction
 from relevo.stream.transaction import is_infrastructure
@@ -181,6 +182,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        began = perf_counter()
         started = finished = False
         received = 0
 
@@ -197,6 +199,7 @@ class Guard:
             nonlocal started, finished
             if message["type"] == "http.response.start":
                 started = True
+                _count(scope, message["status"], perf_counter() - began)
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Cache-Control", "no-store")
@@ -213,6 +216,13 @@ class Guard:
                 raise
             problem = error if isinstance(error, Problem) else problems.of_anything(error)
             await problems.respond(problem)(scope, receive, watched)
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    """By the route's template; whatever a stranger asks for that is none has one name."""
+    route = scope.get("relevo.route") or getattr(scope.get("route"), "path", "none")
+    metrics.REQUESTS.labels(route, status).inc()
+    metrics.REQUEST_SECONDS.labels(route).observe(seconds)
 
 
 def create_app(title: str, description: str) -> FastAPI:

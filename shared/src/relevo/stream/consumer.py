@@ -252,6 +252,18 @@ class Consumer:
             raise KafkaAway("not joined yet")
         return await positions.all_applied(tx, self._reader, topic, keys)
 
+    async def lag(self) -> dict[str, int]:
+        """By topic, how many records of this member's partitions are not applied yet. Asks the broker; raises
+        KafkaAway."""
+        if self._reader is None or not self.joined.is_set():
+            raise KafkaAway("not joined yet")
+        at = dict(self._next)
+        ends = await self._reader.end_offsets(at, timeout=2)
+        lag = dict.fromkeys(self._topics, 0)
+        for partition, offset in at.items():
+            lag[partition[0]] += max(0, ends[partition] - offset)
+        return lag
+
 
 async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
     """Returns when all of them have ended, cancelled where they had not."""

@@ -168,13 +168,15 @@ async def _end_producer(client: AIOKafkaProducer) -> None:
     seconds to send them, behind what its successor has sent meanwhile. Dropped, or expired in mid-air, they end."""
     accumulator = client._message_accumulator
     accumulator._closed = True
-    for queued in chain(*accumulator._batches.values()):
-        queued.future.add_done_callback(_seen)
-        queued.failure(ProducerClosed())
+    queued = list(chain(*accumulator._batches.values()))
+    for batch in (*queued, *accumulator._pending_batches):
+        batch.future.add_done_callback(_seen)
+        batch._drain_waiter.add_done_callback(_seen)
+    for batch in queued:
+        batch.failure(ProducerClosed())
     accumulator._batches.clear()
-    for sent in accumulator._pending_batches:
-        sent.future.add_done_callback(_seen)
-        sent._ttl = -1.0
+    for batch in accumulator._pending_batches:
+        batch._ttl = -1.0
     await _ends_in_time(client.client.close(), 2)
     if not await _ends_in_time(client.stop(), 3) and client._sender.sender_task is not None:
         client._sender.sender_task.cancel()  # it is opening a connection, and ends when that has failed
@@ -232,7 +234,7 @@ class Reader:
             max_poll_interval_ms=300_000,
             request_timeout_ms=10_000,
             retry_backoff_ms=100,
-            metadata_max_age_ms=30_000,
+            metadata_max_age_ms=5_000 if local else 30_000,  # until a topic created anew is noticed
         )
         self._client.subscribe(list(topics), listener=_Listener(assigned, revoked))
 
