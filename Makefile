@@ -22,7 +22,8 @@ up: .venv/ready ## the whole system in the foreground
 
 test: .venv/ready ## the tests, on the embedded broker, WORKERS=3 at a time; BROKER=apache runs the stream and journey suites on Apache Kafka
 ifeq ($(BROKER),apache)
-	@BROKER=apache $(BIN)/python -m pytest shared/tests tests -m broker $(ARGS)
+	@$(BIN)/python -m relevo_local.apache fetch >/dev/null
+	@BROKER=apache $(BIN)/python -m pytest shared/tests tests -m broker -n 2 --dist worksteal $(ARGS)
 else
 	@bash deploy/browser.sh
 	@bash deploy/faketime.sh

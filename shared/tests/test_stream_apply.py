@@ -1,5 +1,6 @@
 """A chunk takes effect once, in order; a poison record is found by halving and costs the others nothing."""
 
+import asyncio
 from itertools import pairwise
 
 import pytest
@@ -8,6 +9,7 @@ from relevo.stream import dead
 from relevo.stream.apply import Applied, apply
 from relevo.stream.handlers import index
 from relevo.stream.kafka import Record
+from relevo.testing.crash import Killed, killed_at_every_await
 from relevo.testing.ledger import Ledger, erased, record, records
 
 
@@ -104,3 +106,26 @@ async def test_order_of_handler_calls_is_offset_order(ledger: Ledger) -> None:
     await run(ledger, records(200))
     effective = [numbers for numbers in ledger.calls if 100 not in numbers]
     assert all(a[-1] < b[0] for a, b in pairwise(effective))
+
+
+@pytest.mark.parametrize("by", [Killed, asyncio.CancelledError])
+async def test_a_chunk_with_poison_killed_at_every_await(ledger: Ledger, by: type[BaseException]) -> None:
+    batch = records(300)
+    start, end = 0, 0
+
+    async def before() -> None:
+        nonlocal start, end
+        await work()  # what the life before left
+        start, end = end, end + 3
+        ledger.poison.add(end - 2)
+
+    async def work() -> None:
+        if start < end:
+            limit = dead.Limit(in_a_row=1_000, at_least=1_000)
+            await run(ledger, batch[start:end], limit)
+
+    lives = await killed_at_every_await(work, before=before, by=by)
+    assert lives > 30
+    assert await ledger.numbers() == [n for n in range(end) if n not in ledger.poison]
+    assert [letter.offset for letter in await dead.listed(ledger.database)] == sorted(ledger.poison)
+    assert len(await ledger.rows("select 1 from outbox")) == end - len(ledger.poison)

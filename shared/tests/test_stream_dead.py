@@ -223,4 +223,5 @@ async def test_the_limit_shows_in_readyz(stage: Stage, tmp_path: Path) -> None:
             while not (told := re.search(lag, metrics)):  # a broker that is slow to answer is asked by the next scrape
                 metrics = (await http.get("/metrics")).text
         assert float(told[1]) >= 50
-    assert len(await dead.listed(stage.database)) == 50
+    # Three partitions side by side: each may bury the one that it had in hand when another reached the limit.
+    assert len(await dead.listed(stage.database)) in (50, 51, 52)

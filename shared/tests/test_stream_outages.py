@@ -55,7 +55,8 @@ async def test_kafka_away(
         async with relaying(stage), consuming(stage.consumer()) as consumer:
             await stage.publish(100)
             await stage.until_effects(100)
-            for seconds in (0.3, 3.0):
+            # A half-open connection stays dead when the network heals: it takes the clients' own time-outs either way.
+            for seconds in (0.3,) if failure == "half_open" else (0.3, 3.0):
                 before = asyncio.create_task(stage.publish(100))
                 await asyncio.sleep(0.01)
                 getattr(cut_kafka, failure)()
@@ -152,7 +153,8 @@ async def test_postgresql_away(proxy: Through, stage: Stage, failure: str, monke
     database = connect(through(stage.dsn, cut), uses_playbook=False)
     beats: list[float] = []
     now = asyncio.get_running_loop().time
-    consumer = stage.consumer(database=database, beat=lambda: beats.append(now()))
+    # With production's patience of a session, so that no busy machine costs the membership which is to be kept.
+    consumer = stage.consumer(database=database, profile="production", beat=lambda: beats.append(now()))
     assignments = 0
 
     def assigned() -> None:

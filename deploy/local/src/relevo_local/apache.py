@@ -51,8 +51,9 @@ async def start(processes: Processes, ports: Ports, folder: Path, port: int, *, 
     settings = folder / "kafka.properties"
     settings.write_text(_settings(data, port, ports.take(), advertised or port))
     if not (data / "meta.properties").exists():
+        # Written as one word with its option: one in 64 begins with a hyphen.
         cluster = urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-        argv = [*_command(java, jars), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+        argv = [*_command(java, jars), "kafka.tools.StorageTool", "format", f"-t{cluster}", "-c", str(settings)]
         await finish(Program("kafka-format", argv, cwd=folder), folder / "logs" / "kafka-format.log")
     argv = [*_command(java, jars), "kafka.Kafka", str(settings)]
     processes.start(Program("broker", argv, cwd=folder, patience=20.0))

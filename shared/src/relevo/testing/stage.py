@@ -104,7 +104,7 @@ class Stage:
             more.pop("handlers", self.handlers),
             bootstrap=more.pop("kafka", self.kafka),
             group=self.group,
-            profile="local",
+            profile=more.pop("profile", "local"),
             limit=limit,
             **more,
         )
