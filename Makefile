@@ -10,7 +10,7 @@ SERVICES := ingest scoring handoff sla-monitor console
 BROKER ?= embedded
 WORKERS ?= 3
 
-.PHONY: help demo up test check bench faults sdks kafka contracts lock format clean
+.PHONY: help demo up test check bench faults sdks kafka tools contracts lock format clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
@@ -45,6 +45,9 @@ sdks: .venv/ready ## real SDKs send 1,000 events each, once with the broker away
 kafka: .venv/ready ## a real Apache Kafka in the foreground (Maven, Java 17)
 	@$(BIN)/python -m relevo_local.apache $(ARGS)
 
+tools: ## helm and promtool for the tests of deploy/, which are skipped without (Go 1.25, Debian)
+	@bash deploy/tools.sh
+
 contracts: .venv/ready ## generate contracts/ and deploy/kafka/topics.yaml from the code
 	@$(BIN)/python -m tests.contracts --write
 
@@ -55,7 +58,7 @@ format: .venv/ready
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
 clean:
-	rm -rf .venv .uv .relevo
+	rm -rf .venv .uv .relevo .tools
 
 .uv/bin/uv: deploy/bootstrap.lock
 	@echo 'bringing uv …' >&2
