@@ -10,13 +10,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from starlette.types import Receive, Scope, Send
 
+from ingest.desk import Desk
+from ingest.doors import Doors
 from relevo.events.identity import touchpoint_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -309,3 +313,14 @@ async def test_recorded_spans_are_the_parents_of_what_they_cause(at: Any, monkey
     assert recorded.parent.span_id == 0x00F067AA0BA902B7
     (event,) = await at.recorded(1, {answer.json()["touchpoint_id"]})
     assert event.trace == f"00-{recorded.context.trace_id:032x}-{recorded.context.span_id:016x}-01"
+
+
+async def test_what_nobody_expected_is_answered_without_a_word_of_it() -> None:
+    async def no_app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError
+
+    unopened = httpx.ASGITransport(Doors(no_app, Desk()))  # a desk without its parts: a mistake of ours
+    async with httpx.AsyncClient(transport=unopened, base_url="http://ingest") as client:
+        answer = await client.post("/v1/touchpoints", json={"email": "ana@empresa.es"})
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert set(answer.json()) == {"title", "status", "detail"}

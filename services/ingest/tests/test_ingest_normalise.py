@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 import pytest
@@ -11,14 +12,18 @@ from ingest import campaign, contact
 from ingest.dates import lenient, occurred
 from ingest.draft import Draft, Unusable
 from ingest.machine import robot
-from ingest.normalise import recorded
+from ingest.normalise import described, recorded
 from ingest.phone import _parsed, e164
 from ingest.registry import Source
+from ingest.safe import touchpoint
 from relevo.events import TouchpointRecorded
+from relevo.events.cloudevents import decode, encode
 from relevo.events.identity import touchpoint_id
+from relevo.events.touchpoints import Consent
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECRET = b"secret"
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 HASH = "0" * 64
 
 
@@ -27,9 +32,29 @@ def source(access: str = "secret", **more: Any) -> Source:
 
 
 def event(**draft: Any) -> TouchpointRecorded:
+    """As its readers will have it; and what the doors write of the same draft is read as just that."""
     of = draft.pop("source", None) or source()
-    told: dict[str, Any] = {"touch": "page_viewed", "told": b"{}", "email": "ana@empresa.es"} | draft
-    return recorded(Draft(**told), of, SECRET, NOW)
+    whole = Draft(**({"touch": "page_viewed", "told": b"{}", "email": "ana@empresa.es"} | draft))
+    made = recorded(whole, of, SECRET, NOW, TRACE)
+    written = touchpoint(described(whole, of, SECRET, NOW), TRACE)
+    assert (written.topic, written.key) == (made.topic.name, made.key())
+    assert decode(TouchpointRecorded, written.headers, written.value) == made
+    assert written.headers == encode(made, "ingest")[1]
+    return made
+
+
+def test_a_touchpoint_with_everything_is_written_as_it_will_be_read() -> None:
+    consent = Consent(basis="consent", text_version="2", at=datetime(2026, 3, 1, 9, tzinfo=ZoneInfo("Europe/Madrid")))
+    made = event(
+        touch="form_submitted", event_id="e-1", original_type="Lead", email="info@gmail.com", user_id="7",
+        anonymous_id="a-1", phone="+34600123456",
+        first=" Ana ", last="García", company="Empresa & Cía", website="https://www.empresa.es/", agent="Googlebot/2.1",
+        what={"form": "demo", "url": "https://x.example/?gclid=1", "text": "«¿Precio?»\n\t\x7f"}, consent=consent,
+        fields={"puesto": "CEO"}, campaign={"source": "google", "fbclid": "2"}, occurred_at=NOW - timedelta(days=1),
+    )  # fmt: skip
+    assert not {name for name, value in made if not value}, "every field is filled, or this shows too little"
+    assert made.consent == consent
+    assert (made.campaign.source, made.campaign.ad_ids) == ("google", {"gclid": "1", "fbclid": "2"})
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,12 @@ def web_address(url: str) -> str | None:
 
 def of_url(url: str) -> dict[str, str]:
     """Campaign and click ids in an address's query; empty where there are none."""
-    found = _TELLING.findall(url)
-    return of_fields({name: unquote_plus(value) for name, value in found}) if found else {}
+    found = _TELLING.findall(url) if "=" in url else ()
+    return of_fields({name: _unquoted(value) for name, value in found}) if found else {}
+
+
+def _unquoted(value: str) -> str:
+    return unquote_plus(value) if "%" in value or "+" in value else value
 
 
 def of_fields(fields: Mapping[str, str]) -> dict[str, str]:

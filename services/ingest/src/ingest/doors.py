@@ -1,6 +1,6 @@
-"""The hot routes: bare ASGI in front of FastAPI's own layers, which cost more than all that is done here.
+"""The hot routes: bare ASGI in front of the app and its guard, whose layers cost more than all that is done here.
 
-Raw bytes in, a ready answer out, and what pages may read of it.
+Raw bytes in, a ready answer out (to what nobody expected, too), and what pages may read of it.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from ingest.sources.customerio_track import CUSTOMERS
 from ingest.take import FORMS
 from ingest.webhooks import WEBHOOKS
 from ingest.wire import Gone, arrive, problem_reply, sdk_problem_reply, send_reply, traceparent
-from relevo.service import Problem
+from relevo.service import Problem, problems
 from relevo.stream.telemetry import recording, span
 
 Work = Callable[[Desk, Request], Awaitable[Reply]]
@@ -89,6 +89,8 @@ class Doors:
             reply = door.refused(problem)
         except Gone:
             return
+        except Exception as error:  # noqa: BLE001 - logged, and answered as anywhere else
+            reply = door.refused(problems.of_anything(error))
         await send_reply(send, reply, self._cors(headers.get(b"origin")))
 
     def _cors(self, origin: bytes | None) -> Headers:

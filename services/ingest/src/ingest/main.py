@@ -1,7 +1,5 @@
 """The wiring: what the process `python -m ingest run` is made of."""
 
-from fastapi import FastAPI
-
 from ingest import tracker
 from ingest.api import router
 from ingest.desk import Desk
@@ -15,17 +13,13 @@ from relevo.service import Service
 def ingest() -> Service:
     """A new service with a desk of its own; one per process, several in tests."""
     desk = Desk()
-
-    def configure(app: FastAPI) -> None:
-        describe(app)
-        app.middleware_stack = Doors(app.build_middleware_stack(), desk)
-
     return Service(
         "ingest",
         8001,
         description="Touchpoints in: received, verified, normalised, durable before the 2xx.",
         api=[router(desk), tracker.router()],
-        configure_app=configure,
+        configure_app=describe,
+        doors=lambda app: Doors(app, desk),
         uses=[desk.opened],
         loops=[desk.drain, desk.watch, desk.mind_disk],
         writes=[TOUCHPOINTS, TOUCHPOINTS_FAILED],

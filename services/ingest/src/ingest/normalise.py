@@ -1,11 +1,13 @@
-"""From a draft, in its sender's words, to the event in ours: who, what, where from, when. PURE."""
+"""From a draft, in its sender's words, to the event in ours: who, what, where from, when. PURE.
+
+`described` makes the data of the event, which the doors write down as it is (`safe.touchpoint`): to build the class for
+each one, and take it apart again, would cost as much as all of this. Tests hold the data against the class.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-
-from pydantic import ValidationError
 
 from ingest import campaign, contact
 from ingest.dates import occurred
@@ -16,7 +18,6 @@ from ingest.phone import e164
 from ingest.registry import Source
 from relevo.events import TouchpointFailed, TouchpointRecorded
 from relevo.events.identity import SubjectKind, canonical_email, fingerprint, subject_id, touchpoint_id
-from relevo.events.touchpoints import Mark
 from relevo.events.vocabulary import TouchpointType
 
 # Who holds a public key is anybody: what it says of pages and forms is taken, what tools say of people is not.
@@ -31,16 +32,15 @@ _KEPT_HEADERS = (
 )  # fmt: skip
 
 
-def recorded(
+def described(
     draft: Draft,
     source: Source,
     secret: bytes,
     received_at: datetime,
-    trace: str | None = None,
     otherwise: str | None = None,
     known_as: UUID | None = None,
-) -> TouchpointRecorded:
-    """The event of `draft`. Raises Unusable, naming the field.
+) -> dict[str, Any]:
+    """The data of `draft`'s TouchpointRecorded, without what is empty. Raises Unusable, naming the field.
 
     Its id is made of the sender's own event id, else of `otherwise` (an Idempotency-Key), else of a fingerprint;
     `known_as` is the id of a failed touchpoint that was mended.
@@ -49,11 +49,11 @@ def recorded(
         raise Unusable("A public source sends views and forms only; use a secret one.", "type", 403, "Not allowed")
     email = _email(draft.email)
     who = _identifiers(draft, source, email)
-    strongest = next(iter(who.values()), draft.phone or "")
     own_id = draft.event_id or otherwise
     if own_id is None:
+        strongest = next(iter(who.values()), draft.phone or "")
         own_id = fingerprint(draft.what.get("form") or draft.touch, strongest, raw(draft.told), received_at)
-    identity = known_as or touchpoint_id(source.name, own_id)
+    identity = str(known_as or touchpoint_id(source.name, own_id))
     phone = e164(draft.phone, source.country) if draft.phone else None
     if not who:
         if not (draft.must_reach and phone):
@@ -63,11 +63,8 @@ def recorded(
     if draft.phone and phone is None:
         fields.setdefault("phone", draft.phone.strip()[:_MOST_LINE])  # a person may still make sense of it
     what = _what(draft.what)
-    marks: tuple[Mark, ...] = contact.marks(email) if email else ()
     because = draft.machine_because or (robot(draft.agent) if draft.agent else None)
-    event = {
-        "id": identity,
-        "trace": trace,
+    data = {
         "at": received_at,
         "by": "system",
         "touchpoint_id": identity,
@@ -79,26 +76,32 @@ def recorded(
         "original_type": _line(draft.original_type, "type", _MOST_NAME),
         "names": _names(draft),
         "phone": phone,
-        "company": {
-            "domain": contact.company_domain(draft.website, email),
-            "name": _line(draft.company, "company", _MOST_NAME),
-        },
+        "company": _company(draft, email),
         "what": what,
         "fields": fields,
         "campaign": _campaign(draft.campaign, what.get("url")),
-        "consent": draft.consent,
-        "marks": marks,
+        "consent": _present(vars(draft.consent)) if draft.consent is not None else None,
+        "marks": contact.marks(email) if email else (),
         "machine": because is not None,
         "machine_because": because,
         "occurred_at": occurred(draft.occurred_at, received_at),
         "received_at": received_at,
     }
-    try:
-        # What is empty is the default anyway, and need not be validated.
-        return TouchpointRecorded.model_validate({name: value for name, value in event.items() if value})
-    except ValidationError as error:  # a bug of ours; the sender still hears which field
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise Unusable(first["msg"], ".".join(map(str, first["loc"]))) from None
+    return _present(data)
+
+
+def recorded(
+    draft: Draft,
+    source: Source,
+    secret: bytes,
+    received_at: datetime,
+    trace: str | None = None,
+    otherwise: str | None = None,
+    known_as: UUID | None = None,
+) -> TouchpointRecorded:
+    """The event of `draft`: what `described` says, as its readers will have it. Raises Unusable, naming the field."""
+    data = described(draft, source, secret, received_at, otherwise, known_as)
+    return TouchpointRecorded.model_validate({"id": data["touchpoint_id"], "trace": trace, **data})
 
 
 def refused(draft: Draft, because: Unusable) -> Refused:
@@ -166,9 +169,15 @@ def _identifiers(draft: Draft, source: Source, email: str | None) -> dict[Subjec
     return found
 
 
-def _names(draft: Draft) -> dict[str, str | None]:
+def _names(draft: Draft) -> dict[str, str]:
     first, last = _line(draft.first, "first_name", _MOST_NAME), _line(draft.last, "last_name", _MOST_NAME)
-    return {"first": first, "last": last, "full": None if first or last else _line(draft.full, "name", _MOST_NAME)}
+    full = None if first or last else _line(draft.full, "name", _MOST_NAME)
+    return _present({"first": first, "last": last, "full": full})
+
+
+def _company(draft: Draft, email: str | None) -> dict[str, str]:
+    domain = contact.company_domain(draft.website, email)
+    return _present({"domain": domain, "name": _line(draft.company, "company", _MOST_NAME)})
 
 
 def _what(told: Mapping[str, str]) -> dict[str, str]:
@@ -186,12 +195,11 @@ def _what(told: Mapping[str, str]) -> dict[str, str]:
     return what
 
 
-def _campaign(told: Mapping[str, str], url: str | None) -> dict[str, Any]:
-    found = {**campaign.of_url(url), **told} if url else dict(told)
-    if not found:
-        return {}
-    named = {name: found.pop(name) for name in campaign.NAMED if name in found}
-    return {**named, "ad_ids": found}
+def _campaign(said: Mapping[str, str], url: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = {**campaign.of_url(url), **said} if url else dict(said)
+    if ids := found.keys() - campaign.NAMED:
+        found["ad_ids"] = {name: found.pop(name) for name in sorted(ids)}
+    return found
 
 
 def _fields(told: Mapping[str, str]) -> dict[str, str]:
@@ -203,6 +211,11 @@ def _fields(told: Mapping[str, str]) -> dict[str, str]:
         if len(value) > _MOST_TEXT:
             raise Unusable(f"A field is longer than {_MOST_TEXT} characters.", "fields")
     return dict(told)
+
+
+def _present(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is empty: that is the event's default anyway."""
+    return {name: value for name, value in data.items() if value}
 
 
 def _line(value: str | None, field: str, most: int) -> str | None:

@@ -3,10 +3,13 @@
 import base64
 import gzip
 import re
+from typing import Any
+
+import orjson
 
 from ingest.draft import Unusable
-from relevo.events import Event
-from relevo.events.cloudevents import encode
+from relevo.events import Event, TouchpointRecorded
+from relevo.events.cloudevents import attributes, encode
 from relevo.stream.kafka import Outgoing
 
 _MOST_RECORD = 384 * 1024  # encoded; under a record batch with room to spare
@@ -19,12 +22,30 @@ def record(event: Event) -> Outgoing:
     try:
         made = Outgoing(event.topic.name, *encode(event, "ingest"))
     except ValueError:  # half a character has no UTF-8
-        raise Unusable("Holds half a character (a lone surrogate).") from None
+        raise _half_a_character() from None
+    return _safe(made)
+
+
+def touchpoint(data: dict[str, Any], trace: str | None) -> Outgoing:
+    """The record of the TouchpointRecorded with this data (of `normalise.described`). Raises Unusable, as `record`."""
+    headers = attributes(TouchpointRecorded.type, "ingest", data["touchpoint_id"], data["at"], trace)
+    try:
+        value = orjson.dumps(data, option=orjson.OPT_UTC_Z)
+    except TypeError:
+        raise _half_a_character() from None
+    return _safe(Outgoing(TouchpointRecorded.topic.name, data["subjects"][0]["subject_id"], headers, value))
+
+
+def _safe(made: Outgoing) -> Outgoing:
     if b"\\u0000" in made.value and _NUL.search(made.value) is not None:
         raise Unusable("Holds a NUL character.")
     if len(made.value) > _MOST_RECORD:
         raise Unusable("Too much for one touchpoint.", status=413, title="Too large")
     return made
+
+
+def _half_a_character() -> Unusable:
+    return Unusable("Holds half a character (a lone surrogate).")
 
 
 def kept(body: bytes) -> str:

@@ -9,9 +9,9 @@ from ingest.admit import by_key, by_name
 from ingest.desk import TOUCHPOINTS, Desk
 from ingest.draft import Draft, Outcome, Refused, Reply, Request, Unusable
 from ingest.json_body import raw
-from ingest.normalise import failed, recorded, refused
+from ingest.normalise import described, failed, refused
 from ingest.registry import Source
-from ingest.safe import kept, record
+from ingest.safe import kept, record, touchpoint
 from ingest.sdks import sdk_of
 from ingest.sources import KINDS, api, form
 from ingest.wire import json_reply, problem_reply, too_large, traceparent
@@ -38,15 +38,15 @@ async def touchpoints(desk: Desk, request: Request) -> Reply:
     for index, outcome in enumerate(outcomes):
         otherwise = f"{key}:{index}" if key and array else key
         try:
-            event = recorded(_draft(outcome), source, desk.secret, now, trace, otherwise)
-            records.append(record(event))
+            data = described(_draft(outcome), source, desk.secret, now, otherwise)
+            records.append(touchpoint(data, trace))
         except Unusable as unusable:
             problem = _refusal(source, unusable)
             if not array:
                 raise problem from None
             answers.append({"index": index, **problem.body()})
         else:
-            answers.append({"index": index, "status": 202, "touchpoint_id": str(event.touchpoint_id)})
+            answers.append({"index": index, "status": 202, "touchpoint_id": data["touchpoint_id"]})
     if records:
         await desk.keep(records)
         TOUCHPOINTS.labels(source.name, "accepted").inc(len(records))
@@ -72,7 +72,7 @@ async def keep_all(desk: Desk, outcomes: Sequence[Outcome], request: Request, so
     quarantined = 0
     for outcome in outcomes:
         try:
-            records.append(record(recorded(_draft(outcome), source, desk.secret, now, trace)))
+            records.append(touchpoint(described(_draft(outcome), source, desk.secret, now), trace))
         except Unusable as unusable:
             item = outcome if isinstance(outcome, Refused) else refused(outcome, unusable)
             records.append(_quarantine(desk, item, request, source, now, trace))
@@ -107,13 +107,13 @@ async def _form(desk: Desk, request: Request, name: str) -> tuple[Source, str]:
     key = _idempotency_key(request)
     (outcome,) = _read(form.normalise, desk, request, source, now)
     try:
-        event = recorded(_draft(outcome), source, desk.secret, now, traceparent(request), key)
-        made = record(event)
+        data = described(_draft(outcome), source, desk.secret, now, key)
+        made = touchpoint(data, traceparent(request))
     except Unusable as unusable:
         raise _refusal(source, unusable) from None
     await desk.keep([made])
     TOUCHPOINTS.labels(source.name, "accepted").inc()
-    return source, str(event.touchpoint_id)
+    return source, data["touchpoint_id"]
 
 
 def _read(

@@ -12,6 +12,7 @@ from ingest.draft import Headers, Reply, Request
 from relevo.service import Problem
 from relevo.stream.telemetry import new_trace
 
+_SAFE: Headers = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))  # as the guard's
 _GZIP = b"\x1f\x8b\x08"
 _TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -103,6 +104,6 @@ def sdk_problem_reply(problem: Problem) -> Reply:
 
 
 async def send_reply(send: Send, reply: Reply, more: Headers = ()) -> None:
-    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body)), *more]
+    headers = [*reply.headers, *_SAFE, (b"content-length", b"%d" % len(reply.body)), *more]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

@@ -1,6 +1,7 @@
 """Events on the wire: CloudEvents 1.0, Kafka binary content mode (attributes in `ce_` headers, JSON in the value)."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -17,21 +18,24 @@ class Unreadable(ValueError):
 
 def encode(event: Event, source: str) -> tuple[str, Headers, bytes]:
     """(key, headers, value) of `event`, written by the service `source`. Fields that are None are left out."""
-    headers: Headers = (
-        ("ce_specversion", b"1.0"),
-        ("ce_type", event.type.encode()),
-        ("ce_source", f"/relevo/{source}".encode()),
-        ("ce_id", str(event.id).encode()),
-        ("ce_time", event.at.isoformat().encode()),
-        ("content-type", b"application/json"),
-    )
-    if event.trace:
-        headers = (*headers, ("traceparent", event.trace.encode()))
     return (
         event.key(),
-        headers,
+        attributes(event.type, source, str(event.id), event.at, event.trace),
         event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True),
     )
+
+
+def attributes(event_type: str, source: str, event_id: str, at: datetime, trace: str | None) -> Headers:
+    """The headers of an event."""
+    headers: Headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_type", event_type.encode()),
+        ("ce_source", f"/relevo/{source}".encode()),
+        ("ce_id", event_id.encode()),
+        ("ce_time", at.isoformat().encode()),
+        ("content-type", b"application/json"),
+    )
+    return (*headers, ("traceparent", trace.encode())) if trace else headers
 
 
 def header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:

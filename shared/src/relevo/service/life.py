@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
 
 from relevo.service import metrics
 from relevo.service.clock import listen
@@ -89,9 +90,10 @@ def _parts(service: "Service", only: Only | None) -> dict[str, Coroutine[Any, An
 
 
 def _server(service: "Service", only: Only | None) -> uvicorn.Server:
-    app = service.app() if only != "worker" else _health_only(service)
+    worker = only == "worker"
+    app: ASGIApp = Guard(_health_only(service) if worker else service.app(), service.body_limit)
     config = uvicorn.Config(
-        Guard(app, service.body_limit),
+        app if worker else service.doors(app),
         host=service.settings.http_host,
         port=service.settings.http_port if service.settings.http_port is not None else service.port,
         http="httptools",

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
 
 from relevo.events import Topic
 from relevo.service import metrics
@@ -47,7 +48,8 @@ class Service:
 
     `writes`: topics whose events it emits or produces, so that `migrate` creates them. `uses`: things with a life
     (a spool, a client), entered before the API listens and left after everything has stopped. `measures`: what
-    brings its own gauges up to date when Prometheus asks.
+    brings its own gauges up to date when Prometheus asks. `doors`: what stands before the app and its guard, for routes
+    so hot that they do without.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Service:
     playbook: bool = False
     description: str = ""
     configure_app: Callable[[FastAPI], None] = lambda app: None
+    doors: Callable[[ASGIApp], ASGIApp] = lambda app: app
     ready: Callable[["Service"], Awaitable[list[str]]] | None = None
     body_limit: int = 256 * 1024
 
