@@ -20,13 +20,15 @@ class Rounds:
 
 @dataclass(frozen=True)
 class Figure:
-    """`goal` is the ratio to reach, or, where there is no baseline, the value."""
+    """`goal` is the ratio to reach, or, where there is no baseline, the value. `once`: one round without a warm-up, for
+    what a process does in its life."""
 
     name: str
     unit: str
     better: Better
     goal: float
     set_up: Callable[[], AbstractAsyncContextManager[Rounds]]
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,13 @@ FIGURES: dict[str, Figure] = {}
 
 
 def figure(
-    name: str, *, unit: str, better: Better, goal: float
+    name: str, *, unit: str, better: Better, goal: float, once: bool = False
 ) -> Callable[[Callable[[], AsyncIterator[Rounds]]], Callable[[], AbstractAsyncContextManager[Rounds]]]:
     """Register the async generator below, which sets up, yields Rounds once and cleans up."""
 
     def register(function: Callable[[], AsyncIterator[Rounds]]) -> Callable[[], AbstractAsyncContextManager[Rounds]]:
         set_up = asynccontextmanager(function)
-        FIGURES[name] = Figure(name, unit, better, goal, set_up)
+        FIGURES[name] = Figure(name, unit, better, goal, set_up, once)
         return set_up
 
     return register
@@ -60,10 +62,11 @@ def figure(
 
 async def measure(wanted: Figure, rounds: int, say: Callable[[str], None]) -> Measured:
     """The medians of `rounds` alternating rounds, after one of each that does not count."""
+    warm_ups, rounds = (0, 1) if wanted.once else (1, rounds)
     ours: list[float] = []
     theirs: list[float] = []
     async with wanted.set_up() as run:
-        for number in range(rounds + 1):
+        for number in range(1 - warm_ups, rounds + 1):
             value = await run.ours()
             against = await run.baseline() if run.baseline is not None else None
             if number == 0:

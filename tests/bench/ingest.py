@@ -1,4 +1,4 @@
-"""Ingest beside what a user would write: durable touchpoints per second, each server alone on one core."""
+"""Ingest beside what a user would write, each server alone on one core: durable touchpoints per second; its limits."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,57 +18,137 @@ import psutil
 import yaml
 from tests.bench.figures import Rounds, figure
 
+from relevo.events.topics import TOUCHPOINTS, TOUCHPOINTS_FAILED
+from relevo.stream.kafka import create_topics
 from relevo_local import broker
 from relevo_local.ports import LOOPBACK, Ports
 
-CONNECTIONS, SECONDS = 64, 4.0
+SECONDS = 4.0  # of a round
+BATCH = 100
+MEMORY_FROM, MEMORY_TO = 200_000, 1_000_000  # touchpoints
 
 
-@figure("ingest.single", unit="touchpoints/s", better="higher", goal=1.0)
+@figure("ingest.single", unit="touchpoints/s", better="higher", goal=1.5)
 async def single() -> AsyncIterator[Rounds]:
     """One touchpoint a request, 64 in flight; the server has one core, load and broker the other."""
-    key = secrets.token_urlsafe(24)
-    with tempfile.TemporaryDirectory(prefix="relevo-bench-") as folder, _ports(2) as (port, plain_port):
-        home = Path(folder)
-        async with broker.running(home / "kafka") as kafka:
-            with (
-                _server(["ingest", "migrate"], _environment(home, kafka, port, key), once=True),
-                _server(["ingest", "run"], _environment(home, kafka, port, key)),
-                _server(["tests.bench.plain_ingest", str(plain_port)], {"RELEVO_KAFKA": kafka}),
-            ):
-                await asyncio.gather(_answers(port), _answers(plain_port))
-                yield Rounds(lambda: _load(port, key), lambda: _load(plain_port, key))
+    async with _kafka() as (home, kafka), _ours(home, kafka) as ours, _plain(kafka) as plain:
+        yield Rounds(lambda: _rate(ours), lambda: _rate(plain))
 
 
-async def _load(port: int, key: str) -> float:
-    arguments = [str(port), "/v1/touchpoints", key, str(CONNECTIONS), str(SECONDS)]
+@figure("ingest.p99", unit="ms", better="lower", goal=250.0)
+async def p99() -> AsyncIterator[Rounds]:
+    """The slowest of a hundred answers at 70 % of the load that one core takes, counted from when each was due."""
+    async with _kafka() as (home, kafka), _ours(home, kafka) as ours:
+
+        async def at_seventy_percent() -> float:
+            most = await _rate(ours)
+            return (await _load(ours, "--rate", 0.7 * most))["p99_ms"]
+
+        yield Rounds(at_seventy_percent)
+
+
+@figure("ingest.batch", unit="touchpoints/s", better="higher", goal=0.5)
+async def batch() -> AsyncIterator[Rounds]:
+    """A hundred a request, 8 in flight."""
+    async with _kafka() as (home, kafka), _ours(home, kafka) as ours, _plain(kafka, "/v1/batches") as plain:
+        yield Rounds(lambda: _rate(ours, BATCH), lambda: _rate(plain, BATCH))
+
+
+@figure("ingest.spool", unit="touchpoints/s", better="higher", goal=1.0)
+async def spool() -> AsyncIterator[Rounds]:
+    """With the broker unreachable, every touchpoint fsync'ed on the disk; beside the same with the broker there."""
+    async with _kafka() as (home, kafka), _ours(home, kafka) as reaching:
+        with _ports(1) as (nobody,):
+            async with _ours(home / "cut off", f"{LOOPBACK}:{nobody}") as cut_off:
+                yield Rounds(lambda: _rate(cut_off), lambda: _rate(reaching))
+
+
+@figure("ingest.memory", unit="MiB", better="lower", goal=20.0, once=True)
+async def memory() -> AsyncIterator[Rounds]:
+    """By how much resident memory grows between 200,000 and 1,000,000 touchpoints."""
+    async with _kafka() as (home, kafka), _ours(home, kafka) as ours:
+
+        async def grown() -> float:
+            before = await _resident_after(ours, MEMORY_FROM)
+            return (await _resident_after(ours, MEMORY_TO - MEMORY_FROM) - before) / 2**20
+
+        yield Rounds(grown)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process under load."""
+
+    pid: int
+    port: int
+    path: str
+    key: str
+
+
+async def _rate(server: Server, each: int = 1) -> float:
+    """Touchpoints a second."""
+    report = await _load(server, "--each", each, "--connections", 64 if each == 1 else 8)
+    return report["answered"] * each / report["seconds"]
+
+
+async def _resident_after(server: Server, touchpoints: int) -> float:
+    requests = touchpoints // BATCH
+    report = await _load(server, "--each", BATCH, "--connections", 8, "--requests", requests, "--seconds", 1_800)
+    assert report["answered"] == requests, report
+    return float(psutil.Process(server.pid).memory_info().rss)
+
+
+async def _load(server: Server, *options: object) -> dict[str, float]:
+    arguments = [str(server.port), server.path, server.key, "--seconds", SECONDS, *options]
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.bench.load", *arguments, stdout=subprocess.PIPE
+        sys.executable, "-m", "tests.bench.load", *map(str, arguments), stdout=subprocess.PIPE
     )
     psutil.Process(child.pid).cpu_affinity([_cores()[0]])
     out, _ = await child.communicate()
-    report = json.loads(out)
+    report: dict[str, float] = json.loads(out)
     assert report["refused"] == 0, report
-    return float(report["answered"]) / SECONDS
+    return report
+
+
+@contextlib.asynccontextmanager
+async def _kafka() -> AsyncIterator[tuple[Path, str]]:
+    """A folder, and a broker that has ingest's topics."""
+    with tempfile.TemporaryDirectory(prefix="relevo-bench-") as folder:
+        async with broker.running(Path(folder) / "kafka") as kafka:
+            await create_topics(kafka, [TOUCHPOINTS, TOUCHPOINTS_FAILED], "local")
+            yield Path(folder), kafka
+
+
+@contextlib.asynccontextmanager
+async def _ours(home: Path, kafka: str) -> AsyncIterator[Server]:
+    key = secrets.token_urlsafe(24)
+    with _ports(1) as (port,), _server(["ingest", "run"], _environment(home, kafka, port, key)) as pid:
+        await _answers(port)
+        yield Server(pid, port, "/v1/touchpoints", key)
+
+
+@contextlib.asynccontextmanager
+async def _plain(kafka: str, path: str = "/v1/touchpoints") -> AsyncIterator[Server]:
+    with _ports(1) as (port,), _server(["tests.bench.plain_ingest", str(port)], {"RELEVO_KAFKA": kafka}) as pid:
+        await _answers(port)
+        yield Server(pid, port, path, "of nobody")
 
 
 @contextlib.contextmanager
-def _server(command: list[str], environment: Mapping[str, str], *, once: bool = False) -> Iterator[None]:
+def _server(command: list[str], environment: Mapping[str, str]) -> Iterator[int]:
     child = subprocess.Popen(
         [sys.executable, "-m", *command], env={**os.environ, **environment}, stderr=subprocess.DEVNULL
     )
     try:
-        if once:
-            assert child.wait(60) == 0, command
-        else:
-            psutil.Process(child.pid).cpu_affinity([_cores()[-1]])
-        yield
+        psutil.Process(child.pid).cpu_affinity([_cores()[-1]])
+        yield child.pid
     finally:
         child.kill()
         child.wait()
 
 
 def _environment(home: Path, kafka: str, port: int, key: str) -> dict[str, str]:
+    home.mkdir(exist_ok=True)
     sources = home / "sources.yaml"
     entry = {"name": "bench", "kind": "api", "access": "secret", "keys": [{"sha256": sha256(key.encode()).hexdigest()}]}
     sources.write_text(yaml.safe_dump({"sources": [entry]}))

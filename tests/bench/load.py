@@ -1,38 +1,76 @@
 """A load that costs little itself: keep-alive connections that send a POST, wait for its answer, send the next.
 
-`python -m tests.bench.load PORT PATH KEY CONNECTIONS SECONDS` prints one JSON object: answered, refused, p99_ms.
+`python -m tests.bench.load PORT PATH KEY [--connections N] [--each N] [--seconds S] [--requests N] [--rate N]` prints
+one JSON object: answered (requests), refused, seconds, p99_ms.
 """
 
+import argparse
 import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 
-class Sender(asyncio.Protocol):
-    """One connection; every answer releases the next request, each with an id of its own."""
+class Plan:
+    """When the next request is due, and what came back. With a `rate` (requests a second) requests are due at their
+    times whether or not earlier ones are answered, and late from then on: a slow server cannot slow its own clock."""
 
-    def __init__(self, path: str, key: str, until: float, tally: "Tally") -> None:
-        self._head = (
-            f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n"
-            "content-type: application/json\r\ncontent-length: "
-        ).encode()
-        self._until, self._tally = until, tally
+    def __init__(self, seconds: float, requests: int | None, rate: float | None) -> None:
+        self._began = time.perf_counter()
+        self._until, self._left, self._rate = self._began + seconds, requests, rate
+        self._sent = self.answered = self.refused = 0
+        self.took: list[float] = []
+
+    def next(self) -> float | None:
+        """The moment it is due, at the earliest now where there is no rate; None when the load is over."""
+        due = self._began + self._sent / self._rate if self._rate else time.perf_counter()
+        if due >= self._until or (self._left is not None and self._sent >= self._left):
+            return None
+        self._sent += 1
+        return due
+
+    def note(self, accepted: bool, seconds: float) -> None:
+        self.answered += accepted
+        self.refused += not accepted
+        self.took.append(seconds)
+
+    def report(self) -> dict[str, float]:
+        self.took.sort()
+        p99 = self.took[int(len(self.took) * 0.99)] * 1000 if self.took else 0.0
+        seconds = time.perf_counter() - self._began
+        return {"answered": self.answered, "refused": self.refused, "seconds": seconds, "p99_ms": p99}
+
+
+class Sender(asyncio.Protocol):
+    """One connection; every answer releases the next request."""
+
+    def __init__(self, head: bytes, body: Callable[[], bytes], plan: Plan) -> None:
+        self._head, self._body, self._plan = head, body, plan
         self._buffer = b""
-        self._sent_at = 0.0
+        self._due = 0.0
+        self.over = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._send()
+        self._next()
 
-    def _send(self) -> None:
-        self._sent_at = time.perf_counter()
-        if self._sent_at >= self._until:
+    def _next(self) -> None:
+        due = self._plan.next()
+        if due is None:
             self._transport.close()
             return
-        body = touchpoint()
+        self._due = due
+        wait = due - time.perf_counter()
+        if wait > 0:
+            asyncio.get_running_loop().call_later(wait, self._send)
+        else:
+            self._send()
+
+    def _send(self) -> None:
+        body = self._body()
         self._transport.write(self._head + str(len(body)).encode() + b"\r\n\r\n" + body)
 
     def data_received(self, data: bytes) -> None:
@@ -46,38 +84,20 @@ class Sender(asyncio.Protocol):
         if len(rest) < length:
             return
         self._buffer = rest[length:]
-        self._tally.note(head[9:12] == b"202", time.perf_counter() - self._sent_at)
-        self._send()
+        status = head[9:12]
+        accepted = status == b"202" or (status == b"207" and b'"refused":0' in rest)
+        self._plan.note(accepted, time.perf_counter() - self._due)
+        self._next()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._tally.ended()
-
-
-class Tally:
-    """What came back."""
-
-    def __init__(self, connections: int) -> None:
-        self.answered = self.refused = 0
-        self.took: list[float] = []
-        self._left = connections
-        self.over = asyncio.Event()
-
-    def note(self, accepted: bool, seconds: float) -> None:
-        self.answered += accepted
-        self.refused += not accepted
-        self.took.append(seconds)
-
-    def ended(self) -> None:
-        self._left -= 1
-        if not self._left:
-            self.over.set()
+        self.over.set_result(None)
 
 
 def touchpoint() -> bytes:
-    """A form as a website's backend sends it: some 500 bytes, another person each time."""
+    """A form as a website's backend sends it: some 500 bytes, another person each time, of one of 4,096 companies."""
     name = uuid4().hex
     return (
-        f'{{"id":"{name}","type":"form_submitted","occurred_at":"2026-03-02T09:30:00Z","email":"{name}@talleres.example",'
+        f'{{"id":"{name}","type":"form_submitted","occurred_at":"2026-03-02T09:30:00Z","email":"{name}@{name[:3]}.example",'
         '"first_name":"Olga","last_name":"Ibarra","company":"Talleres Ibarra","form":"catalogo",'
         '"url":"https://forja.example/productos/catalogo?utm_source=google&utm_medium=cpc&utm_campaign=primavera",'
         '"title":"Catálogo de producto","text":"¿Tienen distribuidor en Bilbao?",'
@@ -85,19 +105,35 @@ def touchpoint() -> bytes:
     ).encode()
 
 
-async def main(port: int, path: str, key: str, connections: int, seconds: float) -> dict[str, float]:
-    tally = Tally(connections)
-    until = time.perf_counter() + seconds
+def batch(size: int) -> bytes:
+    return b"[" + b",".join(touchpoint() for _ in range(size)) + b"]"
+
+
+async def main(arguments: argparse.Namespace) -> dict[str, float]:
+    head = (
+        f"POST {arguments.path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {arguments.key}\r\n"
+        "content-type: application/json\r\ncontent-length: "
+    ).encode()
+    body = touchpoint if arguments.each == 1 else lambda: batch(arguments.each)
+    plan = Plan(arguments.seconds, arguments.requests, arguments.rate)
     loop = asyncio.get_running_loop()
-    for _ in range(connections):
-        await loop.create_connection(lambda: Sender(path, key, until, tally), "127.0.0.1", port)
-    async with asyncio.timeout(seconds + 30):
-        await tally.over.wait()
-    tally.took.sort()
-    p99 = tally.took[int(len(tally.took) * 0.99)] * 1000 if tally.took else 0.0
-    return {"answered": tally.answered, "refused": tally.refused, "p99_ms": p99}
+    senders = [
+        (await loop.create_connection(lambda: Sender(head, body, plan), "127.0.0.1", arguments.port))[1]
+        for _ in range(arguments.connections)
+    ]
+    async with asyncio.timeout(arguments.seconds + 30):
+        await asyncio.gather(*(sender.over for sender in senders))
+    return plan.report()
 
 
 if __name__ == "__main__":
-    port, path, key, connections, seconds = sys.argv[1:]
-    sys.stdout.write(json.dumps(asyncio.run(main(int(port), path, key, int(connections), float(seconds)))))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("path")
+    parser.add_argument("key")
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--each", type=int, default=1, help="touchpoints a request; more than one: as an array")
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--requests", type=int, help="no more than these, however long they take within --seconds")
+    parser.add_argument("--rate", type=float, help="requests a second; as many as are answered where not given")
+    sys.stdout.write(json.dumps(asyncio.run(main(parser.parse_args()))))

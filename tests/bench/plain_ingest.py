@@ -1,8 +1,9 @@
 """What a user would write instead of ingest: FastAPI, a pydantic body, `send_and_wait`; it normalises nothing.
 
-`python -m tests.bench.plain_ingest PORT` with RELEVO_KAFKA set: the baseline of `ingest.single`.
+`python -m tests.bench.plain_ingest PORT` with RELEVO_KAFKA set: the baseline of `ingest.single` and `ingest.batch`.
 """
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -50,6 +51,16 @@ app = FastAPI(lifespan=lifespan)
 async def touchpoints(touchpoint: Touchpoint) -> dict[str, str]:
     await producer.send_and_wait("bench-plain", touchpoint.model_dump_json().encode(), key=touchpoint.email.encode())
     return {"touchpoint_id": touchpoint.id}
+
+
+@app.post("/v1/batches", status_code=202)
+async def batches(touchpoints: list[Touchpoint]) -> dict[str, int]:
+    sent = [
+        await producer.send("bench-plain", each.model_dump_json().encode(), key=each.email.encode())
+        for each in touchpoints
+    ]
+    await asyncio.gather(*sent)
+    return {"accepted": len(touchpoints)}
 
 
 if __name__ == "__main__":
