@@ -48,6 +48,7 @@ def bank() -> list[Any]:
 
 
 @with_material
+@pytest.mark.timeout(600)  # 45,000 calls, twice over: a minute on two quiet cores
 def test_what_a_banks_calls_teach_holds_for_calls_it_never_saw(bank: list[Any]) -> None:
     learnt = learning.learn(bank)
     judged = {each.kind: each for each in learnt.judged}

@@ -116,13 +116,14 @@ async def _alone(applied: Applied, arrival: Arrival, position: Position, error: 
             if is_infrastructure(again):
                 raise
             error = again
-    applied.limit.check([True])
-    applied.transactions += 1
-    async with applied.database.transaction() as tx:
-        if await _first_seen(tx, [arrival]):
-            await dead.bury(tx, [(arrival.record, arrival.event_id, _describe(error), TRIES)])
-        await tx.driver_sql(ADVANCE, *position)
-    applied.limit.count([True])
+    async with applied.limit.burying:
+        applied.limit.check([True])
+        applied.transactions += 1
+        async with applied.database.transaction() as tx:
+            if await _first_seen(tx, [arrival]):
+                await dead.bury(tx, [(arrival.record, arrival.event_id, _describe(error), TRIES)])
+            await tx.driver_sql(ADVANCE, *position)
+        applied.limit.count([True])
     applied.buried += 1
     log.error(
         "dead letter: its handler failed three times",

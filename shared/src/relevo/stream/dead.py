@@ -1,5 +1,6 @@
 """Dead letters: records no handler could take, kept as they came, shown, replayed or dropped; and their limit."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -140,6 +141,7 @@ class Limit:
     at_least: int = 1_000
     window_seconds: float = 300
     monotonic: Callable[[], float] = time.monotonic
+    burying: asyncio.Lock = field(default_factory=asyncio.Lock)  # from `check` to `count`: partitions go side by side
     _row: int = 0
     _window: deque[tuple[float, int, int]] = field(default_factory=deque)  # when, buried, all
 
