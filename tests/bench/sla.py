@@ -132,7 +132,7 @@ async def lateness() -> AsyncIterator[Rounds]:
 
         async def ours() -> float:
             now = await stage.now()
-            first = now + timedelta(seconds=3)
+            first = now + timedelta(seconds=8)
             await _load(stage, now, (first + timedelta(seconds=n / RATE) for n in range(RATE * SECONDS)), first=1)
             due = first + timedelta(seconds=SECONDS)
             await asyncio.sleep((due - await stage.now()).total_seconds() + 1)

@@ -12,20 +12,29 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
-from tests.faults.rig import TERMS, everything, published
+import orjson
+from tests.faults.rig import TERMS, published
 from tests.people import Journey, journey
 from tests.sla.histories import documents
 from tests.sla.world import Policy, Terms
 
-from relevo.events import LeadAccepted, LeadAssigned, LeadQualified, PlaybookStamp, SlaBreached, SlaCorrected, SlaMet
+from relevo.events import (
+    EVENTS,
+    LeadAccepted,
+    LeadAssigned,
+    LeadQualified,
+    PlaybookStamp,
+    SlaBreached,
+    SlaCorrected,
+    SlaMet,
+)
 from relevo.events.leads import Company, Contact, Score, Snapshot, Trigger
-from relevo.events.topics import ASSIGNMENTS, SLAS
 from relevo.stream.kafka import Producer
 from relevo_local.draining import drained
 from relevo_local.system import System, Wanted, running
 
 Say = Callable[[str], None]
-AROUND = 0.25  # seconds after the deadline, and twice as many before it, in which the answers are sent
+BEFORE, AFTER = 1.5, 0.25  # seconds around the deadline in which the answers are sent
 _TARGET_MINUTES = 1
 
 
@@ -39,18 +48,20 @@ async def race(count: int, seed: int, say: Say) -> dict[str, Any]:
             answers = await _answer_at_deadlines(system, people, count, chance, say)
             await feeding
             await drained(system.setting.kafka, system.setting.databases, 120)
-            told = await everything(system.setting.kafka, [ASSIGNMENTS.name, SLAS.name])
+            told = await _told(system)
     by_lead: dict[UUID, list[Any]] = defaultdict(list)
     for event in told:
         by_lead[getattr(event, "lead_id", UUID(int=0))].append(event)
     leads = [events for events in by_lead.values() if any(isinstance(e, LeadAssigned) for e in events)]
     problems = [problem for events in leads for problem in _wrong(events)]
-    if not answers.get("200"):
-        problems.append("no answer was taken")
     in_time = sum(isinstance(e, SlaMet) and e.kind == "answer" and not e.late for events in leads for e in events)
     corrected = sum(isinstance(e, SlaCorrected) for events in leads for e in events)
     if len(leads) != count:
         problems.append(f"{len(leads)} of {count} leads were assigned")
+    if not count // 20 < in_time < count:
+        problems.append(
+            f"no race: {in_time} of {count} answers were in time; this machine is too busy, or too far ahead"
+        )
     return {"leads": len(leads), "answers": answers, "in_time": in_time, "corrected": corrected, "problems": problems}
 
 
@@ -79,6 +90,19 @@ def _wrong(events: list[Any]) -> list[str]:
     if len(standing) > 1:
         found.append("two breaches stand")
     return found
+
+
+async def _told(system: System) -> list[Any]:
+    """What handoff and sla-monitor said, as the console keeps it: each event once."""
+    connection = await asyncpg.connect(system.setting.databases["console"])
+    try:
+        wanted = [kind.type for kind in (LeadAssigned, LeadAccepted, SlaMet, SlaBreached, SlaCorrected)]
+        rows = await connection.fetch(
+            "select id, type, data::text from event where type = any($1::text[]) order by seq", wanted
+        )
+    finally:
+        await connection.close()
+    return [EVENTS[row["type"]].model_validate(orjson.loads(row["data"]) | {"id": row["id"]}) for row in rows]
 
 
 async def _agree(people: Journey) -> None:
@@ -127,7 +151,7 @@ async def _answer_at_deadlines(
     connection = await asyncpg.connect(system.setting.databases["sla_monitor"])
 
     async def accept(assignment: UUID, due_at: datetime) -> None:
-        await asyncio.sleep((due_at - datetime.now(UTC)).total_seconds() + chance.uniform(-2 * AROUND, AROUND))
+        await asyncio.sleep((due_at - datetime.now(UTC)).total_seconds() + chance.uniform(-BEFORE, AFTER))
         body = {"version": 1}
         try:
             answer = await people.http.post(people.url("HANDOFF", f"/v1/assignments/{assignment}/accept"), json=body)
@@ -139,7 +163,7 @@ async def _answer_at_deadlines(
         for _ in range(6_000):
             rows = await connection.fetch(
                 "select assignment_id, due_at from clock where kind = 'answer' and version = 1"
-                " and state = 'running' and due_at > $1", datetime.now(UTC) + timedelta(seconds=AROUND),
+                " and state = 'running' and due_at > $1", datetime.now(UTC) + timedelta(seconds=BEFORE),
             )  # fmt: skip
             for row in rows:
                 if row["assignment_id"] not in seen:
