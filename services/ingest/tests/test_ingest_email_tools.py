@@ -6,10 +6,10 @@ The examples follow the pages that the modules name; those with a published sign
 import base64
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from hashlib import md5, sha256
 from typing import Any, get_args
 from urllib.parse import urlencode
 
@@ -26,7 +26,7 @@ from ingest import registry
 from ingest.admit import prove
 from ingest.draft import Draft, Fetched, Outcome, Refused, Request, Unauthentic, Unusable, Wanted
 from ingest.normalise import recorded
-from ingest.registry import Source, load
+from ingest.registry import ALWAYS_SIGN, Source, load
 from ingest.sources import KINDS
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -59,7 +59,7 @@ def takes(of: Source, sent: Request, now: datetime = NOW) -> bool:
 
 
 def read(kind: str, body: Any, headers: Mapping[str, str] = JSON) -> Sequence[Outcome]:
-    of = source(kind, *(["s"] if kind in ("mailgun", "mandrill", "hubspot") else []), url="https://x.example", **KEYED)
+    of = source(kind, *(["s"] if kind in ALWAYS_SIGN else []), url="https://x.example", **KEYED)
     return KINDS[of.kind].normalise(request(body, headers), of, NOW)
 
 
@@ -512,19 +512,200 @@ def test_resend_s_events(event: dict[str, Any], touch: str) -> None:
     assert (draft.touch, draft.original_type, draft.event_id) == (touch, event["type"], "msg_1")
 
 
+# Those that sign the body, or the body and a time, by HMAC
+
+
+def hexadecimal(secret: str, signed: bytes) -> str:
+    return hmac.new(secret.encode(), signed, "sha256").hexdigest()
+
+
+def in_base64(secret: str, signed: bytes) -> str:
+    return base64.b64encode(hmac.new(secret.encode(), signed, "sha256").digest()).decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "sign"),
+    [
+        ("mailersend", lambda secret, body: {"Signature": hexadecimal(secret, body)}),
+        ("mailtrap", lambda secret, body: {"Mailtrap-Signature": hexadecimal(secret, body)}),
+        ("mautic", lambda secret, body: {"Webhook-Signature": in_base64(secret, body)}),
+        ("customerio", lambda secret, body: {"X-CIO-Timestamp": "1795428000",
+                                             "X-CIO-Signature": hexadecimal(secret, b"v0:1795428000:" + body)}),
+        ("klaviyo", lambda secret, body: {"Klaviyo-Timestamp": "1795428000",
+                                          "Klaviyo-Signature": hexadecimal(secret, body + b"1795428000")}),
+    ],
+)  # fmt: skip
+def test_a_signature_over_the_body(kind: str, sign: Callable[[str, bytes], dict[str, str]]) -> None:
+    of, body = source(kind, "old", "k"), b'{"a": 1}'
+    assert takes(of, request(body, sign("k", body)))
+    assert not takes(of, request(body, sign("another", body)))
+    assert not takes(of, request(body + b" ", sign("k", body)))
+    assert not takes(of, request(body))
+    for name in sign("k", body):  # each part of the proof counts
+        assert not takes(of, request(body, sign("k", body) | {name: "1795428001"}))
+
+
+# What each says of a click or, where it tells of none, of an opening: type, recipient, time, id, link
+
+
+CLICK, TOLD_AT = "https://empresa.es/precios", datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+EMAIL = {"value": "ana@empresa.es"}
+PUBLISHED: dict[str, Any] = {
+    "brevo": {"event": "click", "email": "ana@empresa.es", "id": 7, "date": "2026-11-23 11:00:00", "ts": 1795431600,
+              "message-id": "<m@x>", "ts_event": 1795428000, "subject": "Hola", "link": CLICK, "tags": ["a"]},
+    "mailjet": [{"event": "click", "time": 1795428000, "MessageID": 19421777835146490, "email": "ana@empresa.es",
+                 "mj_campaign_id": 7257, "customcampaign": "", "CustomID": "helloworld", "url": CLICK}],
+    "mailersend": {"type": "activity.clicked", "created_at": "2026-11-23T10:00:01.520507Z", "data": {
+        "object": "activity", "id": "e-1", "type": "clicked", "created_at": "2026-11-23T10:00:00.000000Z",
+        "email": {"subject": "Hola", "message": {"id": "m"}, "recipient": {"email": "ana@empresa.es"}},
+        "morph": {"object": "click", "url": CLICK}}},
+    "mailtrap": {"events": [{"event": "click", "timestamp": 1795428000, "message_id": "m", "email": "ana@empresa.es",
+                             "event_id": "e-1", "category": "precios", "url": CLICK}]},
+    "sparkpost": [{"msys": {"track_event": {"type": "click", "event_id": "e-1", "raw_rcpt_to": "ana@empresa.es",
+                                            "rcpt_meta": {}, "timestamp": "1795428000", "transmission_id": "t",
+                                            "target_link_url": CLICK}}}],
+    "customerio": {"event_id": "e-1", "object_type": "email", "metric": "clicked", "timestamp": 1795428000, "data": {
+        "customer_id": "42", "identifiers": {"id": "42"}, "delivery_id": "d", "recipient": "ana@empresa.es",
+        "href": CLICK}},
+    "klaviyo": {"data": [{"external_id": "e-1", "topic": "event:klaviyo.clicked_email", "payload": {
+        "data": {"type": "event", "id": "k", "attributes": {"timestamp": 1795428000, "event_properties": {"URL": CLICK},
+                                                            "datetime": "2026-11-23T10:00:00+00:00"}},
+        "included": [{"type": "metric"}, {"type": "profile", "attributes": {"email": "ana@empresa.es"}}]}}],
+        "meta": {"klaviyo_webhook_id": "w"}},
+    "mautic": {"mautic.page_on_hit": [{"timestamp": "2026-11-23T11:00:00+01:00", "hit": {
+        "url": CLICK, "source": "email", "redirect": {"id": 3}, "lead": {"fields": {"core": {"email": EMAIL}}}}}]},
+    "postal": {"event": "MessageLinkClicked", "timestamp": 1795428000.0, "uuid": "e-1", "payload": {
+        "url": CLICK, "message": {"id": 1, "direction": "outgoing", "to": "ana@empresa.es", "message_id": "m@x"}}},
+    "unisender_go": {"auth": "0" * 32, "events_by_user": [{"user_id": 1, "events": [
+        {"event_name": "transactional_email_status", "event_data": {
+            "job_id": "j", "email": "ana@empresa.es", "status": "clicked", "event_time": "2026-11-23 10:00:00",
+            "url": CLICK}}]}]},
+}  # fmt: skip
+NAMELESS = ("brevo", "mailjet", "mautic", "unisender_go")  # whose events have no id of their own
+
+
+@pytest.mark.parametrize("kind", PUBLISHED)
+def test_a_click_in_each_tool_s_words(kind: str) -> None:
+    (draft,) = drafts(kind, PUBLISHED[kind])
+    found = (draft.touch, draft.email, draft.occurred_at, draft.event_id, draft.what["link"])
+    assert found == ("email_clicked", "ana@empresa.es", TOLD_AT, None if kind in NAMELESS else "e-1", CLICK)
+    (again,) = drafts(kind, draft.told)  # it can be mended and read again
+    assert again == draft
+
+
+def mautic(kind: str, **told: Any) -> dict[str, Any]:
+    return {f"mautic.{kind}": [{"contact": {"fields": {"core": {"email": EMAIL}}}, **told}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "event", "touch"),
+    [
+        ("brevo", {"event": "hard_bounce"}, "email_bounced"),
+        ("brevo", {"event": "soft_bounce"}, "other"),
+        ("brevo", {"event": "list_addition"}, "other"),
+        ("mailjet", {"event": "bounce", "hard_bounce": True}, "email_bounced"),
+        ("mailjet", {"event": "bounce", "hard_bounce": False}, "other"),
+        ("mailjet", {"event": "blocked", "hard_bounce": True}, "other"),
+        ("mailersend", {"type": "activity.soft_bounced"}, "other"),
+        ("mailersend", {"type": "activity.hard_bounced"}, "email_bounced"),
+        ("mailtrap", {"events": [{"event": "soft bounce"}]}, "other"),
+        ("mailtrap", {"events": [{"event": "bounce"}]}, "email_bounced"),
+        ("sparkpost", [{"msys": {"message_event": {"type": "bounce", "bounce_class": "10"}}}], "email_bounced"),
+        ("sparkpost", [{"msys": {"message_event": {"type": "bounce", "bounce_class": "22"}}}], "other"),
+        ("sparkpost", [{"msys": {"message_event": {"type": "out_of_band", "bounce_class": "90"}}}],
+         "email_unsubscribed"),
+        ("customerio", {"object_type": "sms", "metric": "clicked", "data": {"recipient": "+34600000000"}}, "other"),
+        ("customerio", {"object_type": "customer", "metric": "unsubscribed"}, "email_unsubscribed"),
+        ("klaviyo", {"data": [{"topic": "event:klaviyo.bounced_email"}]}, "other"),
+        ("klaviyo", {"data": [{"topic": "event:klaviyo.sent_sms"}]}, "other"),
+        ("mautic", mautic("email_on_open", idHash="h"), "email_opened"),
+        ("mautic", mautic("page_on_hit", hit={"url": CLICK}), "page_viewed"),
+        ("mautic", mautic("lead_channel_subscription_changed", channel="email", new_status="bounced"), "email_bounced"),
+        ("mautic", mautic("lead_channel_subscription_changed", channel="sms", new_status="manual"), "other"),
+        ("postal", {"event": "MessageDelayed", "payload": {"status": "SoftFail"}}, "other"),
+        ("postal", {"event": "MessageDeliveryFailed", "payload": {"status": "HardFail"}}, "email_bounced"),
+        ("unisender_go", {"event_name": "transactional_email_status", "status": "soft_bounced"}, "other"),
+        ("unisender_go", {"event_name": "transactional_email_status", "status": "hard_bounced"}, "email_bounced"),
+    ],
+)  # fmt: skip
+def test_a_bounce_only_where_the_address_is_given_up(kind: str, event: Any, touch: str) -> None:
+    (draft,) = drafts(kind, event)
+    assert draft.touch == touch
+
+
+def test_brevo_says_what_a_proxy_opened_and_sparkpost_what_was_prefetched() -> None:
+    for event, by_machine in (("proxy_open", True), ("unique_opened", False)):
+        (draft,) = drafts("brevo", {"event": event})
+        assert (draft.touch, machine(draft)) == ("email_opened", by_machine)
+    (draft,) = drafts("sparkpost", [{"msys": {"track_event": {"type": "open", "user_agent_parsed": {
+        "is_prefetched": True}}}}])  # fmt: skip
+    assert machine(draft)
+
+
+def test_sparkpost_s_trial_is_nothing_and_postal_s_incoming_messages_are_not_ours() -> None:
+    assert read("sparkpost", [{"msys": {}}]) == []
+    (refused,) = read("postal", {"event": "MessageDelayed", "payload": {"message": {"direction": "incoming"}}})
+    assert isinstance(refused, Refused)
+
+
+@pytest.mark.parametrize(
+    ("told", "touch"),
+    [
+        ({"type": "click", "link[url]": CLICK, "campaign[id]": "5"}, "email_clicked"),
+        ({"type": "bounce", "bounce[type]": "hard"}, "email_bounced"),
+        ({"type": "bounce", "bounce[type]": "soft"}, "other"),
+        ({"type": "unsubscribe", "list": "2"}, "email_unsubscribed"),
+        ({"type": "deal_add"}, "other"),
+    ],
+)
+def test_activecampaign_s_events(told: dict[str, str], touch: str) -> None:
+    body = told | {"date_time": "2026-11-23T04:00:00-06:00", "contact[email]": "ana@empresa.es",
+                   "contact[first_name]": "Ana", "contact[fields][sector]": "Bricks"}  # fmt: skip
+    (draft,) = drafts("activecampaign", urlencode(body).encode(), FORM)
+    assert (draft.touch, draft.email, draft.first, draft.occurred_at) == (touch, "ana@empresa.es", "Ana", TOLD_AT)
+    assert (draft.what.get("link"), draft.fields["sector"]) == (told.get("link[url]"), "Bricks")
+
+
+def test_postal_signs_the_body_with_the_key_its_dkim_record_shows() -> None:
+    shown = RSA_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    of, body = source("postal", "no key at all", base64.b64encode(shown).decode()), b'{"event":"MessageSent"}'
+    newer = base64.b64encode(RSA_KEY.sign(body, PKCS1v15(), SHA256())).decode()
+    older = base64.b64encode(RSA_KEY.sign(body, PKCS1v15(), SHA1())).decode()
+    assert takes(of, request(body, {"X-Postal-Signature-256": newer, "X-Postal-Signature": older}))
+    assert takes(of, request(body, {"X-Postal-Signature": older}))
+    assert not takes(of, request(body, {"X-Postal-Signature-256": older, "X-Postal-Signature": older}))
+    assert not takes(of, request(body + b" ", {"X-Postal-Signature-256": newer}))
+    assert not takes(of, request(body, {"X-Postal-Signature": "!"}))
+
+
+def test_unisender_go_signs_the_body_with_its_key_in_the_place_of_the_signature() -> None:
+    of = source("unisender_go", "old", "k")
+
+    def sent(key: str, shape: bytes = b'{"auth": "%s", "event_name": "x"}') -> bytes:
+        return shape % md5(shape % key.encode(), usedforsecurity=False).hexdigest().encode()
+
+    assert takes(of, request(sent("k")))
+    assert not takes(of, request(sent("another")))
+    assert not takes(of, request(sent("k") + b" "))
+    for told in ("", " ", '"', "k", 0, None, [], {}):
+        assert not takes(of, request({"auth": told}))
+
+
 # All of them
 
 
 BODIES = (
     b"", b"{", b"null", b"17", b'"x"', b"[]", b"[[]]", b"[null]", b"\xff", b"[" * 5000, b'{"a":"\\ud800"}',
     b'{"signature":[],"event-data":7}', b'{"Type":7,"Message":[]}', b'{"data":[],"msg":1,"properties":[]}',
+    b'{"events":[7],"topic":1}', b'{"data":[[]],"auth":"x"}', b'{"events_by_user":[{"events":1}]}', b'{"msys":{"a":1}}',
+    b'{"mautic.x":[1,{"contact":7}]}', b'{"auth":7,"event_name":"transactional_email_status","event_data":[]}',
     b"mandrill_events=17", b"mandrill_events=%FF", b"data%5Bmerges%5D=1",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", get_args(registry.Webhook))
 def test_whatever_comes_is_read_or_refused_never_an_accident(kind: str) -> None:
-    secrets = ["s"] if kind in ("mailgun", "mandrill", "hubspot") else []
+    secrets = ["s"] if kind in ALWAYS_SIGN else []
     topics = {"topics": [TOPIC]} if kind == "amazon_ses" else {}
     of = source(kind, *secrets, url="https://x.example", **KEYED, **topics)
     for body in BODIES:

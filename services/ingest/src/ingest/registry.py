@@ -22,15 +22,32 @@ from pydantic import (
 from relevo.meanings import MEANINGS
 
 # Tools that call `/v1/webhooks/{source}`.
-Webhook = Literal["amazon_ses", "hubspot", "mailchimp", "mailgun", "mandrill", "postmark", "resend", "sendgrid"]
+Webhook = Literal[
+    "activecampaign", "amazon_ses", "brevo", "customerio", "hubspot", "klaviyo", "mailchimp", "mailersend", "mailgun",
+    "mailjet", "mailtrap", "mandrill", "mautic", "postal", "postmark", "resend", "sendgrid", "sparkpost",
+    "unisender_go",
+]  # fmt: skip
 # SDKs: their key says which source they are.
 Sdk = Literal["segment", "rudderstack", "jitsu", "posthog", "customerio_track"]
 Kind = Literal["api", "form", Sdk, Webhook]
 _WEBHOOKS: frozenset[str] = frozenset(get_args(Webhook))
 # By their own documentation: which sign every request; which have no signing rule at all; which sign for one of their
 # topics, with a public certificate; the others sign if asked to. And which sign the address they call with the body.
-ALWAYS_SIGN = frozenset({"hubspot", "mailgun", "mandrill"})
-NEVER_SIGN = frozenset({"mailchimp", "postmark"})
+ALWAYS_SIGN = frozenset(
+    {
+        "customerio",
+        "hubspot",
+        "klaviyo",
+        "mailersend",
+        "mailgun",
+        "mailtrap",
+        "mandrill",
+        "mautic",
+        "postal",
+        "unisender_go",
+    }
+)
+NEVER_SIGN = frozenset({"activecampaign", "brevo", "mailchimp", "mailjet", "postmark", "sparkpost"})
 _SIGN_BY_TOPIC = frozenset({"amazon_ses"})
 _SIGN_THEIR_ADDRESS = frozenset({"hubspot", "mandrill"})
 

@@ -25,11 +25,26 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SPAN = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
-Webhook = Literal["amazon_ses", "hubspot", "mailchimp", "mailgun", "mandrill", "postmark", "resend", "sendgrid"]
+Webhook = Literal[
+    "activecampaign", "amazon_ses", "brevo", "customerio", "hubspot", "klaviyo", "mailchimp", "mailersend", "mailgun",
+    "mailjet", "mailtrap", "mandrill", "mautic", "postal", "postmark", "resend", "sendgrid", "sparkpost",
+    "unisender_go",
+]  # fmt: skip
 Sdk = Literal["segment", "rudderstack", "jitsu", "posthog", "customerio_track"]
 Kind = Literal["api", "form", Sdk, Webhook]
-ALWAYS_SIGN = ("hubspot", "mailgun", "mandrill")
-NEVER_SIGN = ("mailchimp", "postmark")
+ALWAYS_SIGN = (
+    "customerio",
+    "hubspot",
+    "klaviyo",
+    "mailersend",
+    "mailgun",
+    "mailtrap",
+    "mandrill",
+    "mautic",
+    "postal",
+    "unisender_go",
+)
+NEVER_SIGN = ("activecampaign", "brevo", "mailchimp", "mailjet", "postmark", "sparkpost")
 _OR_TOPIC = {"amazon_ses": " or its --topic"}
 File = Annotated[Path, typer.Option("--file", envvar="RELEVO_SOURCES", help="The file ingest reads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
