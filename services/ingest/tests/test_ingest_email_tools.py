@@ -633,6 +633,12 @@ def test_a_bounce_only_where_the_address_is_given_up(kind: str, event: Any, touc
     assert draft.touch == touch
 
 
+def test_a_telephone_that_customerio_wrote_to_is_no_address() -> None:
+    (draft,) = drafts("customerio", {"object_type": "sms", "metric": "sent", "data": {
+        "recipient": "+34600000000", "identifiers": {"id": "42"}}})  # fmt: skip
+    assert (draft.email, draft.user_id) == (None, "42")
+
+
 def test_brevo_says_what_a_proxy_opened_and_sparkpost_what_was_prefetched() -> None:
     for event, by_machine in (("proxy_open", True), ("unique_opened", False)):
         (draft,) = drafts("brevo", {"event": event})
