@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -25,7 +26,7 @@ async def test_each_test_has_a_database_of_its_own(postgres: str, database: str)
         # Left open on purpose: a database is dropped whoever is still connected.
     connection.terminate()
     owner = await asyncpg.connect(postgres)
-    made = [dsn.rpartition("/")[2] for dsn in (database, copy, other)]
+    made = [urlsplit(dsn).path.lstrip("/") for dsn in (database, copy, other)]
     left = await owner.fetch("select datname from pg_database where datname = any($1)", made)
     await owner.close()
     assert [name for (name,) in left] == made[:1]
