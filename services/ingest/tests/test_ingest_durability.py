@@ -46,8 +46,12 @@ def spool_of(at: Any) -> Any:
     return at.service.uses[0].__self__.spool
 
 
+async def metrics_of(at: Any) -> str:
+    return str((await at.client.get(f"{at.url}/metrics")).text)
+
+
 async def gauge(at: Any, name: str) -> float:
-    told = re.search(rf"^relevo_ingest_{name} (\S+)$", (await at.client.get(f"{at.url}/metrics")).text, re.MULTILINE)
+    told = re.search(rf"^relevo_ingest_{name} (\S+)$", await metrics_of(at), re.MULTILINE)
     assert told
     return float(told[1])
 
@@ -207,6 +211,7 @@ async def test_a_full_spool_without_a_broker_is_503_and_never_a_false_2xx(
         assert (sdk.status_code, sdk.headers["retry-after"]) == (503, "5")
         ready = await at.client.get(f"{at.url}/readyz")
         assert (ready.status_code, ready.json()["waiting_for"]) == (503, ["Kafka, and the spool is full"])
+        assert 'relevo_http_requests_total{route="/v1/touchpoints",status="503"}' in await metrics_of(at)
         broker.heal()
         await drained(at)
         assert await post(at, "after") == 202

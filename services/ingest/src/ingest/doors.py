@@ -5,6 +5,7 @@ Raw bytes in, a ready answer out (to what nobody expected, too), and what pages 
 
 import dataclasses
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import NamedTuple
 
 from opentelemetry.trace import SpanKind
@@ -18,7 +19,7 @@ from ingest.sources.customerio_track import CUSTOMERS
 from ingest.take import FORMS
 from ingest.webhooks import WEBHOOKS
 from ingest.wire import Gone, arrive, problem_reply, sdk_problem_reply, send_reply, traceparent
-from relevo.service import Problem, problems
+from relevo.service import Problem, metrics, problems
 from relevo.stream.telemetry import recording, span
 
 Work = Callable[[Desk, Request], Awaitable[Reply]]
@@ -35,7 +36,7 @@ _PREFLIGHT = (
 
 
 class Door(NamedTuple):
-    address: str  # or how it begins: without the name that stands in it, for traces
+    address: str  # or how it begins: without the name that stands in it, for traces and metrics
     work: Work
     limit: int = take.BATCH_LIMIT  # bytes of a body
     methods: Methods = post
@@ -75,7 +76,7 @@ class Doors:
         if door is None:
             await self._app(scope, receive, send)
             return
-        scope["relevo.route"] = "/".join(path.split("/", 3)[:3])  # for the metrics: without the source's name
+        began = perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
             if scope["method"] == "OPTIONS":
@@ -91,6 +92,7 @@ class Doors:
             return
         except Exception as error:  # noqa: BLE001 - logged, and answered as anywhere else
             reply = door.refused(problems.of_anything(error))
+        metrics.answered(door.address, reply.status, perf_counter() - began)
         await send_reply(send, reply, self._cors(headers.get(b"origin")))
 
     def _cors(self, origin: bytes | None) -> Headers:

@@ -1,5 +1,7 @@
 """Prometheus metrics every service has; a service's own are declared beside what they count."""
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 EFFECTS = Counter("relevo_stream_effects", "Events that took effect", ["topic"])
@@ -19,3 +21,15 @@ REQUEST_SECONDS = Histogram(
     "relevo_http_request_seconds", "From a request to its answer's beginning", ["route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )  # fmt: skip
+
+
+def answered(route: str, status: int, seconds: float) -> None:
+    """A request's answer begins after so many seconds. `route` is a template, never what a stranger sent."""
+    count, took = _of(route, status)
+    count.inc()
+    took.observe(seconds)
+
+
+@cache
+def _of(route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(route, status), REQUEST_SECONDS.labels(route)

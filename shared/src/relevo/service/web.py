@@ -199,7 +199,8 @@ class Guard:
             nonlocal started, finished
             if message["type"] == "http.response.start":
                 started = True
-                _count(scope, message["status"], perf_counter() - began)
+                route = getattr(scope.get("route"), "path", "none")  # of nothing that we have, whatever it was
+                metrics.answered(route, message["status"], perf_counter() - began)
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("Cache-Control", "no-store")
@@ -216,13 +217,6 @@ class Guard:
                 raise
             problem = error if isinstance(error, Problem) else problems.of_anything(error)
             await problems.respond(problem)(scope, receive, watched)
-
-
-def _count(scope: Scope, status: int, seconds: float) -> None:
-    """By the route's template; whatever a stranger asks for that is none has one name."""
-    route = scope.get("relevo.route") or getattr(scope.get("route"), "path", "none")
-    metrics.REQUESTS.labels(route, status).inc()
-    metrics.REQUEST_SECONDS.labels(route).observe(seconds)
 
 
 def create_app(title: str, description: str) -> FastAPI:
