@@ -144,6 +144,7 @@ SOURCES = [
     source("postmark", "postmark"),
     {"name": "mailgun", "kind": "mailgun", "secrets": {"file": "mailgun"}},
     source("slow-app", "segment", rate={"per_second": 0.01, "burst": 2}),
+    source("meta", "meta_lead_ads", secrets={"file": "meta"}, token={"file": "meta"}),
 ]
 
 
@@ -161,6 +162,7 @@ def open_ingest() -> Callable[..., AbstractAsyncContextManager[Ingest]]:
 async def at(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ingest]:
     """An ingest for every test that only posts and reads."""
     folder = tmp_path_factory.mktemp("ingest")
-    (folder / "mailgun").write_text("key-of-mailgun\n")
+    for tool in ("mailgun", "meta"):
+        (folder / tool).write_text(f"key-of-{tool}\n")
     async with ingest_at(kafka, folder, SOURCES) as it:
         yield it

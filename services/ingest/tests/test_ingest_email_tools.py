@@ -26,7 +26,7 @@ from ingest import registry
 from ingest.admit import prove
 from ingest.draft import Draft, Fetched, Outcome, Refused, Request, Unauthentic, Unusable, Wanted
 from ingest.normalise import recorded
-from ingest.registry import ALWAYS_SIGN, Source, load
+from ingest.registry import ALWAYS_SIGN, SEND_IDS, Source, load
 from ingest.sources import KINDS
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -705,15 +705,17 @@ BODIES = (
     b'{"signature":[],"event-data":7}', b'{"Type":7,"Message":[]}', b'{"data":[],"msg":1,"properties":[]}',
     b'{"events":[7],"topic":1}', b'{"data":[[]],"auth":"x"}', b'{"events_by_user":[{"events":1}]}', b'{"msys":{"a":1}}',
     b'{"mautic.x":[1,{"contact":7}]}', b'{"auth":7,"event_name":"transactional_email_status","event_data":[]}',
-    b"mandrill_events=17", b"mandrill_events=%FF", b"data%5Bmerges%5D=1",
+    b'{"payload":{"data":{"a":[{}]}},"entry":[7,{"changes":[7,{}]}],"form_response":{"answers":[{},7]},"answers":[]}',
+    b"mandrill_events=17", b"rawRequest=%7B%22q1_%22:1%7D", b"data.json=%5B%5D",
+    b"mandrill_events=%FF", b"data%5Bmerges%5D=1",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", get_args(registry.Webhook))
 def test_whatever_comes_is_read_or_refused_never_an_accident(kind: str) -> None:
     secrets = ["s"] if kind in ALWAYS_SIGN else []
-    topics = {"topics": [TOPIC]} if kind == "amazon_ses" else {}
-    of = source(kind, *secrets, url="https://x.example", **KEYED, **topics)
+    more = {"topics": [TOPIC]} if kind == "amazon_ses" else {"token": {"env": "t"}} if kind in SEND_IDS else {}
+    of = source(kind, *secrets, url="https://x.example", **KEYED, **more)
     for body in BODIES:
         for headers in (JSON, FORM, {"content-type": "multipart/form-data"}, {}):
             sent = request(body, headers, "key=key")

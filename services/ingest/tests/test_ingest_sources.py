@@ -34,6 +34,9 @@ def hook(kind: str, **more: Any) -> dict[str, Any]:
     return {"name": "hook", "kind": kind, "keys": [{"sha256": sha256(b"hook").hexdigest()}]} | more
 
 
+LEADS = {"secrets": {"env": "SET"}, "token": {"env": "SET"}}
+
+
 def reveal(secret: Secret) -> str:
     if secret.env != "SET":
         raise ValueError(f"{secret.env} is not set")
@@ -79,8 +82,9 @@ def test_a_single_name_is_a_list_of_one() -> None:
         (text(entry(fields={"e-mail": "x"})), "crm: Value error, fields: e-mail is no meaning"),
         (text(entry(thanks="javascript:alert(1)")), "crm: Value error, thanks"),
         (text(entry(rate={"per_second": 0, "burst": 1})), "crm: rate.per_second"),
-        (text(entry(secrets={"env": "SET"})), "crm: Value error, secrets, topics and url are for webhooks"),
-        (text(entry(url="https://a.example")), "crm: Value error, secrets, topics and url are for webhooks"),
+        (text(entry(secrets={"env": "SET"})), "crm: Value error, secrets, topics, token and url are for webhooks"),
+        (text(entry(token={"env": "SET"})), "crm: Value error, secrets, topics, token and url are for webhooks"),
+        (text(entry(url="https://a.example")), "crm: Value error, secrets, topics, token and url are for webhooks"),
         (text(hook("postmark", keys=[])), "hook: Value error, nothing proves who sends"),
         (text(hook("postmark", access="public")), "hook: Value error, access: a webhook is secret"),
         (text(hook("postmark", secrets={"env": "SET"})), "hook: Value error, secrets: postmark has none to sign with"),
@@ -96,6 +100,9 @@ def test_a_single_name_is_a_list_of_one() -> None:
         (text(hook("mailgun", secrets={"env": "UNSET"})), "hook: secrets.0: Value error, UNSET is not set"),
         (text(hook("mailgun", secrets={"env": "SET", "file": "x"})), "hook: secrets.0: Value error, say where"),
         (text(hook("mailgun", secrets={"value": "plain-key"})), "hook: secrets.0.value"),
+        (text(hook("postmark", token={"env": "SET"})), "hook: Value error, token: postmark sends all there is"),
+        (text(hook("meta_lead_ads", secrets={"env": "SET"})), "hook: Value error, token: say where the token stands"),
+        (text(hook("meta_lead_ads", **LEADS, keys=[])), "hook: Value error, keys: meta_lead_ads asks with one"),
         ("- a\n- b\n", "no list"),
     ],
 )

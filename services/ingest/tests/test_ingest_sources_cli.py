@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from ingest import registry
 from ingest.registry import load
 from ingest.watch import Watched
-from relevo.cli.sources import ALWAYS_SIGN, NEVER_SIGN, Kind, sources
+from relevo.cli.sources import ALWAYS_SIGN, ASK_WITH_KEY, NEVER_SIGN, SEND_IDS, Kind, sources
 
 
 def run(file: Path, *arguments: str, code: int = 0) -> str:
@@ -87,6 +87,22 @@ def test_a_webhook_has_a_key_or_refers_to_what_its_tool_signs_with(file: Path, m
 def test_the_command_and_ingest_know_the_same_tools() -> None:
     assert get_args(Kind) == get_args(registry.Kind)
     assert (set(ALWAYS_SIGN), set(NEVER_SIGN)) == (registry.ALWAYS_SIGN, registry.NEVER_SIGN)
+    assert (set(SEND_IDS), set(ASK_WITH_KEY)) == (registry.SEND_IDS, registry.ASK_WITH_KEY)
+
+
+def test_a_webhook_that_sends_ids_refers_to_its_token_and_has_a_key_to_ask_with(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_SECRET", "what meta signs with")
+    (file.parent / "token").write_text("a page's token\n")
+    signs = ("--secret-env", "APP_SECRET", "--token-file", "token")
+    key = key_of(file, "add", "meta", "--kind", "meta_lead_ads", *signs)
+    assert key_of(file, "add", "linkedin", "--kind", "linkedin_lead_gen", *signs) == "None"
+    watched = Watched(file)
+    meta, linkedin = watched.now
+    assert meta.holds(key, datetime.now(UTC))
+    assert meta.token is not None
+    assert (meta.token.value, linkedin.keys) == (b"a page's token", ())
 
 
 @pytest.mark.parametrize(
@@ -95,6 +111,8 @@ def test_the_command_and_ingest_know_the_same_tools() -> None:
         (("add", "x", "--secret-env", "X"), "are for webhooks"),
         (("add", "x", "--kind", "mailgun"), "--secret-env"),
         (("add", "x", "--kind", "postmark", "--secret-env", "X"), "by its key"),
+        (("add", "x", "--kind", "meta_lead_ads", "--secret-env", "X"), "--token-env"),
+        (("add", "x", "--kind", "tally", "--token-env", "X"), "tokens are for"),
         (("add", "CRM"), "lower-case"),
         (("add", "crm"), "rotate"),
         (("add", "x", "--origin", "https://a.example"), "public sources"),

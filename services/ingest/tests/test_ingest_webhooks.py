@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from ingest.draft import Draft, Get, Outcome, Reply, Request, Unauthentic, Wanted
 from ingest.registry import Source
-from ingest.sources import KINDS, Tool
+from ingest.sources import KINDS, Tool, meta_lead_ads
 from relevo.events.identity import touchpoint_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -189,6 +189,28 @@ async def test_where_it_cannot_be_fetched_now_the_sender_is_asked_to_come_again(
     elsewhere.url = "http://169.254.169.254/"  # and not where we do not go
     assert (await send("later")).status_code == 503
     assert elsewhere.requests == 1
+
+
+async def test_a_lead_of_which_only_the_id_came_is_fetched_or_asked_for_again(
+    at: Any, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meta_lead_ads, "GRAPH", elsewhere.url.rstrip("/"))
+    change = {"field": "leadgen", "value": {"leadgen_id": "444"}}
+    body = json.dumps({"object": "page", "entry": [{"id": "1", "changes": [change]}]}).encode()
+    signed = {"x-hub-signature-256": "sha256=" + hmac.digest(b"key-of-meta", body, "sha256").hex()}
+
+    async def send() -> Any:
+        return await at.client.post(f"{at.url}/v1/webhooks/meta", content=body, headers=signed)
+
+    elsewhere.status, elsewhere.body = 401, b'{"error": {"code": 190}}'  # the token is no longer valid
+    answer = await send()
+    assert (answer.status_code, answer.headers["retry-after"], answer.json()["title"]) == (503, "30", "Not fetched")
+    assert "key-of-meta" not in answer.text
+    lead = {"created_time": "2026-11-23T11:00:00+0000", "field_data": [{"name": "email", "values": ["ana@empresa.es"]}]}
+    elsewhere.status, elsewhere.body = 200, json.dumps(lead).encode()
+    assert (await send()).status_code == 200
+    (event,) = await at.recorded(1, {str(touchpoint_id("meta", "444"))})
+    assert (event.touch, event.subjects[0].value) == ("form_submitted", "ana@empresa.es")
 
 
 async def test_what_stays_is_fetched_once(at: Any, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:

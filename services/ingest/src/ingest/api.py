@@ -107,6 +107,6 @@ def _draft(outcome: Draft | Refused) -> Draft:
 
 
 def _shown(source: Source) -> dict[str, object]:
-    shown = source.model_dump(mode="json", exclude={"keys", "secrets"}, exclude_none=True)
+    shown = source.model_dump(mode="json", exclude={"keys", "secrets", "token"}, exclude_none=True)
     keys = [{"sha256_begins": key.sha256[:8], "until": key.until} for key in source.keys]
     return shown | {"keys": keys, "secrets": len(source.secrets)}

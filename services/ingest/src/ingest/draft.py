@@ -102,6 +102,11 @@ class Wanted(Exception):
         self.gets = gets
 
 
+class Later(Exception):
+    """What was fetched says that what is wanted cannot be had now: the sender is asked to come again. The text is for a
+    person, without a value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """One item of a batch that is no touchpoint, with its own bytes, so that it can be kept and mended."""

@@ -23,9 +23,10 @@ from relevo.meanings import MEANINGS
 
 # Tools that call `/v1/webhooks/{source}`.
 Webhook = Literal[
-    "activecampaign", "amazon_ses", "brevo", "customerio", "hubspot", "klaviyo", "mailchimp", "mailersend", "mailgun",
-    "mailjet", "mailtrap", "mandrill", "mautic", "postal", "postmark", "resend", "sendgrid", "sparkpost",
-    "unisender_go",
+    "activecampaign", "amazon_ses", "brevo", "contact_form_7", "customerio", "google_forms", "gravity_forms", "hubspot",
+    "hubspot_forms", "jotform", "klaviyo", "linkedin_lead_gen", "mailchimp", "mailersend", "mailgun", "mailjet",
+    "mailtrap", "mandrill", "mautic", "meta_lead_ads", "postal", "postmark", "resend", "sendgrid", "sparkpost", "tally",
+    "typeform", "unbounce", "unisender_go", "webflow", "wpforms",
 ]  # fmt: skip
 # SDKs: their key says which source they are.
 Sdk = Literal["segment", "rudderstack", "jitsu", "posthog", "customerio_track"]
@@ -38,18 +39,38 @@ ALWAYS_SIGN = frozenset(
         "customerio",
         "hubspot",
         "klaviyo",
+        "linkedin_lead_gen",
         "mailersend",
         "mailgun",
         "mailtrap",
         "mandrill",
         "mautic",
+        "meta_lead_ads",
         "postal",
         "unisender_go",
     }
 )
-NEVER_SIGN = frozenset({"activecampaign", "brevo", "mailchimp", "mailjet", "postmark", "sparkpost"})
+NEVER_SIGN = frozenset(
+    {
+        "activecampaign",
+        "brevo",
+        "contact_form_7",
+        "google_forms",
+        "gravity_forms",
+        "jotform",
+        "mailchimp",
+        "mailjet",
+        "postmark",
+        "sparkpost",
+        "unbounce",
+    }
+)
 _SIGN_BY_TOPIC = frozenset({"amazon_ses"})
-_SIGN_THEIR_ADDRESS = frozenset({"hubspot", "mandrill"})
+_SIGN_THEIR_ADDRESS = frozenset({"hubspot", "hubspot_forms", "mandrill"})
+# Which send ids only, so that the rest is fetched with a token of theirs; and which ask with a key before they send,
+# and send without it.
+SEND_IDS = frozenset({"linkedin_lead_gen", "meta_lead_ads"})
+ASK_WITH_KEY = frozenset({"meta_lead_ads"})
 
 
 class _Strict(BaseModel):
@@ -113,6 +134,7 @@ class Source(_Strict):
     secrets: tuple[Secret, ...] = Field(
         default=(), description="What a webhook's tool signs with, or its public key; two while one is rotated."
     )
+    token: Secret | None = Field(default=None, description="What leads of which only the id comes are fetched with.")
     topics: tuple[str, ...] = Field(default=(), description="amazon_ses: the SNS topics (ARN) that may send.")
     url: str | None = Field(default=None, description="The webhook's address as its tool has it, without any key.")
     origins: tuple[str, ...] = Field(default=(), description="Pages that may send (public); https://www.example.com")
@@ -137,7 +159,7 @@ class Source(_Strict):
             if isinstance(data.get(name), str | dict):
                 data[name] = [data[name]]
         kind = str(data.get("kind"))
-        if kind == "hubspot":
+        if kind in ("hubspot", "hubspot_forms"):
             data.setdefault("id_namespace", "hubspot")  # its events know contacts by HubSpot's ids
         if kind in _WEBHOOKS and (base := _context(info)["public_url"]):
             data.setdefault("url", f"{base.rstrip('/')}/v1/webhooks/{data.get('name')}")
@@ -177,6 +199,11 @@ class Source(_Strict):
         """Whether its requests must bear a signature, beside a key where it has some."""
         return bool(self.secrets or self.topics)
 
+    @property
+    def key_asks(self) -> bool:
+        """Whether its key is for the handshake alone."""
+        return self.kind in ASK_WITH_KEY
+
     def holds(self, key: str, now: datetime) -> bool:
         """Whether `key` is one of this source's keys now. Hashes are compared, so time tells nothing of a key."""
         digest = sha256(key.encode()).hexdigest()
@@ -189,8 +216,8 @@ class Source(_Strict):
 def _unproven(source: Source) -> str | None:
     if not source.keys:
         return "keys: give it one at least"
-    if source.secrets or source.topics or source.url:
-        return f"secrets, topics and url are for webhooks; {source.kind} has keys"
+    if source.secrets or source.topics or source.url or source.token:
+        return f"secrets, topics, token and url are for webhooks; {source.kind} has keys"
     return None
 
 
@@ -213,7 +240,12 @@ def _unproven_webhook(source: Source) -> str | None:
         return f"secrets: say where the secret stands that {kind} signs every request with"
     if not (source.keys or source.signed):
         return f"nothing proves who sends: give it {ways}"
-    if source.url is None and kind in _SIGN_THEIR_ADDRESS:
+    if (source.token is None) == (kind in SEND_IDS):
+        needs = f"say where the token stands that {kind}'s leads are fetched with"
+        return f"token: {needs}" if kind in SEND_IDS else f"token: {kind} sends all there is"
+    if source.key_asks and not source.keys:
+        return f"keys: {kind} asks with one before it sends; give it one"
+    if source.secrets and source.url is None and kind in _SIGN_THEIR_ADDRESS:
         return f"url: {kind} signs the address it calls: write it here, or set RELEVO_PUBLIC_URL"
     return None
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ingest.admit import prove
 from ingest.desk import TOUCHPOINTS, Desk
-from ingest.draft import Outcome, Refused, Reply, Request, Unauthentic, Unusable, Wanted
+from ingest.draft import Later, Outcome, Refused, Reply, Request, Unauthentic, Unusable, Wanted
 from ingest.errands import later
 from ingest.json_body import raw
 from ingest.registry import Source
@@ -56,12 +56,15 @@ async def given(
 ) -> tuple[Request, T]:
     """What `read` makes of the request, given whatever it wants fetched for that. Raises Problem 503 where that is
     not to be had now, and what `read` raises."""
-    for _ in range(1 + _MOST_ERRANDS):
-        try:
-            return request, read(request, source, now)
-        except Wanted as wanted:
-            fetched = await desk.errands.run(wanted.gets)
-        request = dataclasses.replace(request, fetched={**request.fetched, **fetched})
+    try:
+        for _ in range(1 + _MOST_ERRANDS):
+            try:
+                return request, read(request, source, now)
+            except Wanted as wanted:
+                fetched = await desk.errands.run(wanted.gets)
+            request = dataclasses.replace(request, fetched={**request.fetched, **fetched})
+    except Later as because:
+        raise later(str(because)) from None
     raise later("it leads on and on")
 
 

@@ -26,9 +26,10 @@ _SPAN = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 Webhook = Literal[
-    "activecampaign", "amazon_ses", "brevo", "customerio", "hubspot", "klaviyo", "mailchimp", "mailersend", "mailgun",
-    "mailjet", "mailtrap", "mandrill", "mautic", "postal", "postmark", "resend", "sendgrid", "sparkpost",
-    "unisender_go",
+    "activecampaign", "amazon_ses", "brevo", "contact_form_7", "customerio", "google_forms", "gravity_forms", "hubspot",
+    "hubspot_forms", "jotform", "klaviyo", "linkedin_lead_gen", "mailchimp", "mailersend", "mailgun", "mailjet",
+    "mailtrap", "mandrill", "mautic", "meta_lead_ads", "postal", "postmark", "resend", "sendgrid", "sparkpost", "tally",
+    "typeform", "unbounce", "unisender_go", "webflow", "wpforms",
 ]  # fmt: skip
 Sdk = Literal["segment", "rudderstack", "jitsu", "posthog", "customerio_track"]
 Kind = Literal["api", "form", Sdk, Webhook]
@@ -36,15 +37,31 @@ ALWAYS_SIGN = (
     "customerio",
     "hubspot",
     "klaviyo",
+    "linkedin_lead_gen",
     "mailersend",
     "mailgun",
     "mailtrap",
     "mandrill",
     "mautic",
+    "meta_lead_ads",
     "postal",
     "unisender_go",
 )
-NEVER_SIGN = ("activecampaign", "brevo", "mailchimp", "mailjet", "postmark", "sparkpost")
+NEVER_SIGN = (
+    "activecampaign",
+    "brevo",
+    "contact_form_7",
+    "google_forms",
+    "gravity_forms",
+    "jotform",
+    "mailchimp",
+    "mailjet",
+    "postmark",
+    "sparkpost",
+    "unbounce",
+)
+SEND_IDS = ("linkedin_lead_gen", "meta_lead_ads")
+ASK_WITH_KEY = ("meta_lead_ads",)
 _OR_TOPIC = {"amazon_ses": " or its --topic"}
 File = Annotated[Path, typer.Option("--file", envvar="RELEVO_SOURCES", help="The file ingest reads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -63,6 +80,11 @@ def add(
         list[str] | None, typer.Option(help="Of a webhook: the variable that holds what its tool signs with.")
     ] = None,
     secret_file: Annotated[list[str] | None, typer.Option(help="The same, in a file.")] = None,
+    token_env: Annotated[
+        str | None,
+        typer.Option(help="Of a webhook that sends ids only: the variable that holds what leads are fetched with."),
+    ] = None,
+    token_file: Annotated[str | None, typer.Option(help="The same, in a file.")] = None,
     topic: Annotated[list[str] | None, typer.Option(help="Of amazon_ses: the SNS topic that may send.")] = None,
     url: Annotated[str | None, typer.Option(help="Of a webhook: its address exactly as its tool has it.")] = None,
     file: File = _DEFAULT,
@@ -77,15 +99,23 @@ def add(
     if any(entry.get("name") == name for entry in entries):
         raise _refusal(f"{name} is there already; `relevo sources rotate {name}` gives it a new key")
     signs = [{"env": each} for each in secret_env or ()] + [{"file": each} for each in secret_file or ()]
+    token = {"env": token_env} if token_env else {"file": token_file} if token_file else None
     if kind not in get_args(Webhook) and (signs or topic or url):
         raise _refusal("secrets, topics and urls are for webhooks")
+    if (token is None) == (kind in SEND_IDS):
+        raise _refusal(
+            f"{kind} sends ids only: say where the token stands that leads are fetched with, with --token-env or "
+            "--token-file"
+            if kind in SEND_IDS
+            else f"tokens are for {' and '.join(SEND_IDS)}"
+        )
     if kind in ALWAYS_SIGN and not signs:
         raise _refusal(f"{kind} signs every request: say where its secret stands, with --secret-env or --secret-file")
     if kind in (*NEVER_SIGN, "amazon_ses") and signs:
         raise _refusal(f"{kind} has no secret to sign with; it is known by its key" + _OR_TOPIC.get(kind, ""))
-    key = None if signs or topic else secrets.token_urlsafe(24)
+    key = None if (signs or topic) and kind not in ASK_WITH_KEY else secrets.token_urlsafe(24)
     entry: dict[str, Any] = {"name": name, "kind": kind, "access": access}
-    given = {"origins": origin, "country": country, "secrets": signs, "topics": topic, "url": url}
+    given = {"origins": origin, "country": country, "secrets": signs, "token": token, "topics": topic, "url": url}
     entry |= {field: told for field, told in given.items() if told}
     entry |= {"keys": [{"sha256": _hash(key)}]} if key else {}
     _write(file, [*entries, entry])

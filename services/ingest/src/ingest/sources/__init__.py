@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ingest import keys
 from ingest.draft import Outcome, Reply, Request
 from ingest.registry import Kind, Source
 from ingest.sources import (
@@ -20,9 +21,13 @@ from ingest.sources import (
     customerio,
     customerio_track,
     form,
+    google_forms,
     hubspot,
+    hubspot_forms,
     jitsu,
+    jotform,
     klaviyo,
+    linkedin_lead_gen,
     mailchimp,
     mailersend,
     mailgun,
@@ -30,6 +35,7 @@ from ingest.sources import (
     mailtrap,
     mandrill,
     mautic,
+    meta_lead_ads,
     postal,
     posthog,
     postmark,
@@ -38,7 +44,12 @@ from ingest.sources import (
     segment,
     sendgrid,
     sparkpost,
+    tally,
+    typeform,
+    unbounce,
     unisender_go,
+    webflow,
+    wordpress,
 )
 
 
@@ -60,9 +71,15 @@ KINDS: dict[Kind, Tool] = {
     "activecampaign": Tool(activecampaign.verify, activecampaign.normalise),
     "amazon_ses": Tool(amazon_ses.verify, amazon_ses.normalise),
     "brevo": Tool(brevo.verify, brevo.normalise),
+    "contact_form_7": Tool(keys.verify_webhook, wordpress.normalise),
     "customerio": Tool(customerio.verify, customerio.normalise),
+    "google_forms": Tool(google_forms.verify, google_forms.normalise),
+    "gravity_forms": Tool(keys.verify_webhook, wordpress.normalise_gravity),
     "hubspot": Tool(hubspot.verify, hubspot.normalise),
+    "hubspot_forms": Tool(hubspot_forms.verify, hubspot_forms.normalise),
+    "jotform": Tool(jotform.verify, jotform.normalise),
     "klaviyo": Tool(klaviyo.verify, klaviyo.normalise),
+    "linkedin_lead_gen": Tool(linkedin_lead_gen.verify, linkedin_lead_gen.normalise, linkedin_lead_gen.handshake),
     "mailchimp": Tool(mailchimp.verify, mailchimp.normalise),
     "mailersend": Tool(mailersend.verify, mailersend.normalise),
     "mailgun": Tool(mailgun.verify, mailgun.normalise),
@@ -70,10 +87,16 @@ KINDS: dict[Kind, Tool] = {
     "mailtrap": Tool(mailtrap.verify, mailtrap.normalise),
     "mandrill": Tool(mandrill.verify, mandrill.normalise),
     "mautic": Tool(mautic.verify, mautic.normalise),
+    "meta_lead_ads": Tool(meta_lead_ads.verify, meta_lead_ads.normalise, meta_lead_ads.handshake),
     "postal": Tool(postal.verify, postal.normalise),
     "postmark": Tool(postmark.verify, postmark.normalise),
     "resend": Tool(resend.verify, resend.normalise),
     "sendgrid": Tool(sendgrid.verify, sendgrid.normalise),
     "sparkpost": Tool(sparkpost.verify, sparkpost.normalise),
+    "tally": Tool(tally.verify, tally.normalise),
+    "typeform": Tool(typeform.verify, typeform.normalise),
+    "unbounce": Tool(unbounce.verify, unbounce.normalise),
     "unisender_go": Tool(unisender_go.verify, unisender_go.normalise),
+    "webflow": Tool(webflow.verify, webflow.normalise),
+    "wpforms": Tool(wordpress.verify_wpforms, wordpress.normalise),
 }

@@ -41,6 +41,12 @@ def inner(holder: Mapping[str, Any], *names: str) -> Event:
     return value if isinstance(value, dict) else {}
 
 
+def listed(holder: Mapping[str, Any], name: str) -> list[Event]:
+    """The objects in the list at `holder[name]`; an empty one where there is none."""
+    value = holder.get(name)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def said(**told: str | None) -> dict[str, str]:
     """What is there, of what there may be."""
     return {name: value for name, value in told.items() if value}

@@ -59,12 +59,8 @@ def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outco
 
 
 def _draft(event: Event) -> Draft:
-    properties = event.get("properties")
-    if isinstance(properties, dict):  # a whole contact, as a workflow sends it; older ones wrap each value
-        told = {name: value.get("value") if isinstance(value, dict) else value for name, value in properties.items()}
-        return _contact(told, event)._replace(
-            original_type="workflow", user_id=text(event.get("vid")) or text(event.get("objectId"))
-        )
+    if (told := properties(event)) is not None:
+        return _contact(told, event)._replace(original_type="workflow", user_id=contact_id(event))
     subject, _, what = (text(event.get("subscriptionType")) or "").partition(".")
     if subject != "contact" and event.get("objectTypeId") != _CONTACT:
         raise Unusable("It is not about a contact.", "subscriptionType")
@@ -77,6 +73,18 @@ def _draft(event: Event) -> Draft:
         user_id=text(event.get("objectId")),
         occurred_at=lenient(event.get("occurredAt")),
     )
+
+
+def properties(event: Event) -> dict[str, Any] | None:
+    """Of a whole contact, as a workflow sends it; older ones wrap each value. None where it is something else."""
+    told = event.get("properties")
+    if not isinstance(told, dict):
+        return None
+    return {name: value.get("value") if isinstance(value, dict) else value for name, value in told.items()}
+
+
+def contact_id(event: Event) -> str | None:
+    return text(event.get("vid")) or text(event.get("objectId"))
 
 
 def _contact(told: Mapping[str, Any], event: Event) -> Draft:

@@ -4,19 +4,18 @@ https://devdocs.mautic.org/en/latest/webhooks/: `Webhook-Signature` is HMAC-SHA2
 message is told as a hit of a page that came from an e-mail by a redirect.
 """
 
-import base64
-import hmac
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from ingest.dates import lenient
-from ingest.draft import Draft, Outcome, Request, Unauthentic, Unusable
+from ingest.draft import Draft, Outcome, Request, Unusable
 from ingest.json_body import parse
 from ingest.registry import Source
 from ingest.sources import events
 from ingest.sources.events import Event, inner, said
 from ingest.sources.flatten import flatten, text
+from ingest.sources.signed import by_hmac_base64
 from relevo.events.vocabulary import TouchpointType
 
 _TYPES: Final[dict[str, TouchpointType]] = {
@@ -37,12 +36,7 @@ _DETAILS = ("stat", "hit", "submission")  # what an event is about holds the con
 
 
 def verify(request: Request, source: Source, now: datetime) -> None:
-    given = request.headers.get(b"webhook-signature", b"")
-    if not any(
-        hmac.compare_digest(base64.b64encode(hmac.digest(key.value, request.body, "sha256")), given)
-        for key in source.secrets
-    ):
-        raise Unauthentic
+    by_hmac_base64(source, request.body, request.headers.get(b"webhook-signature", b""))
 
 
 def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outcome]:
