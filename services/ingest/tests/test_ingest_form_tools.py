@@ -647,3 +647,7 @@ def test_linkedin_asks_for_a_code_s_signature_and_gets_nothing_else_signed() -> 
 )  # fmt: skip
 def test_a_question_means_what_it_asks_for(label: str, meaning: str | None) -> None:
     assert meanings({label: "x"}, {}) == ({meaning: label} if meaning else {})
+
+
+def test_a_name_without_end_is_read_at_once() -> None:
+    assert meanings({"like_" * 50_000 + "news": "x"}, {}) == {}

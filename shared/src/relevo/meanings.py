@@ -73,6 +73,7 @@ _AGREES = re.compile(
     r"(?:newsletters?|marketing|promotions?|promotional|promociones|comunicaciones|novedades|ofertas|updates|offers|news)"
     r"(?:_|$)"
 )
+_SENTENCE = 300
 _PATH = re.compile(r"^(?:[^\s.]+\.)+(?=\S)")
 
 
@@ -87,7 +88,7 @@ def plain(name: str) -> str:
 
 
 def _agreed(short: str) -> tuple[str, int] | None:
-    return ("consent", _LAST) if _AGREES.search(short) else None
+    return ("consent", _LAST) if len(short) <= _SENTENCE and _AGREES.search(short) else None  # it takes length squared
 
 
 def is_machinery(name: str) -> bool:
