@@ -37,15 +37,20 @@ on conflict (endpoint_id, webhook_id) do nothing
 # An endpoint whose row another sender has locked just now is skipped: that one claims for it. Its own room is what is
 # left of ten, so that one that hangs fills its own ten places and nobody else's; of one, while it is spared or while
 # what it missed is replayed in order.
+# Locked before anything of theirs is counted: a statement that waits for a lock still counts as of when it began, and
+# would not see what the one before it has just leased.
+_OPEN = """
+select endpoint_id from endpoint
+where disabled_at is null and removed_at is null and (spared_until is null or spared_until <= $1) and exists (
+  select from delivery d where d.endpoint_id = endpoint.endpoint_id and state = 'pending' and due_at <= $1
+    and (leased_until is null or leased_until < clock_timestamp()))
+order by endpoint_id for update skip locked
+"""
 _CLAIM = f"""
 with open as materialized (
   select endpoint_id, kind, url, options, replay_to, failures,
     case when overlap_until > $1 then secrets else secrets[1:1] end as secrets
-  from endpoint
-  where disabled_at is null and removed_at is null and (spared_until is null or spared_until <= $1) and exists (
-    select from delivery d where d.endpoint_id = endpoint.endpoint_id and state = 'pending' and due_at <= $1
-      and (leased_until is null or leased_until < clock_timestamp()))
-  order by endpoint_id for update skip locked),
+  from endpoint where endpoint_id = any($5::uuid[])),
 due as materialized (
   select picked.delivery_id from open, lateral (
     select delivery_id from delivery d
@@ -173,7 +178,10 @@ def written(notices: Sequence[Notice], now: datetime) -> list[Any]:
 
 async def claim(tx: Transaction, most: int) -> list[Claimed]:
     """Up to `most` due deliveries, leased to us, at most IN_FLIGHT of an endpoint including those that others send."""
-    rows = await tx.driver_sql(_CLAIM, tx.now, IN_FLIGHT, most, LEASE_SECONDS)
+    open_ = [row[0] for row in await tx.driver_sql(_OPEN, tx.now)]
+    if not open_:
+        return []
+    rows = await tx.driver_sql(_CLAIM, tx.now, IN_FLIGHT, most, LEASE_SECONDS, open_)
     return [Claimed(**{**row, "secrets": tuple(row["secrets"])}) for row in rows.mappings()]
 
 
