@@ -5,7 +5,7 @@ import random
 import socket
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,14 @@ GOOD = {"cargo": "Head of operations", "empleados": "51-200"}
 GROUP = "companies:\n  - {id: group, name: Buying group, people: 3, points: 8, half_life: 30d}\n"
 STAMP = PlaybookStamp(revision=1, version="0" * 16)
 HOUR = timedelta(hours=1)
+START = datetime(2026, 3, 2, 5, 0, 17, 123456, tzinfo=UTC)
 
 
 async def a_quarter(kept: Any, make: Touch, seed: int) -> list[LeadQualified]:
     """People of a few companies on shared devices, scanners, sales that answers, a merge by hand; the MQLs told."""
     dice = random.Random(seed)
     await kept.publish(scoring=GROUP + kept.documents["scoring.yaml"])
-    now = await kept.stop_the_clock(datetime.now(make().occurred_at.tzinfo) - timedelta(days=60))
+    now = await kept.stop_the_clock(START)
     told: list[LeadQualified] = []
     open_mqls: list[LeadQualified] = []
 
@@ -116,7 +117,9 @@ async def simulated(kept: Any, **changed: str) -> tuple[list[Progress], Simulati
     return [each for each in progress if isinstance(each, Progress)], result
 
 
-@pytest.mark.parametrize("seed", range(2))
+# Quarters in which a colleague comes while a cool-down ends, an answer at the moment a group is judged, and a merge of
+# two leads that sales has both.
+@pytest.mark.parametrize("seed", [0, 18, 24, 33])
 async def test_the_active_playbook_reproduces_the_recorded_mqls_exactly(kept: Any, make: Touch, seed: int) -> None:
     told = await a_quarter(kept, make, seed)
     progress, found = await simulated(kept)

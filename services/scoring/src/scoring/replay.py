@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from heapq import heappop, heappush
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -29,8 +30,8 @@ class Heard(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """Sales said something of a lead it was given, which was an MQL by `touchpoint_id`. `moved`: it has another id now
-    than sales knew it by."""
+    """Sales said something of a lead it was given, which was an MQL by `touchpoint_id`; `known_as` is the id it then
+    had."""
 
     nr: int
     at: datetime
@@ -40,16 +41,17 @@ class Answered(NamedTuple):
     said_at: datetime
     until: datetime | None
     reason: str
-    moved: bool
+    known_as: UUID
     touchpoint_id: UUID | None
 
 
 class Joined(NamedTuple):
-    """A person merged the lead of these subjects into another."""
+    """A person merged the lead of these subjects, `loser`, into another."""
 
     nr: int
     at: datetime
     lead_id: UUID
+    loser: UUID
     subjects: frozenset[str]
 
 
@@ -88,7 +90,8 @@ def replay(steps: Sequence[Step], people: Resolution, playbook: Playbook, until:
     story = _Story(playbook, steps, people)
     resolved = iter(people.touchpoints)
     for each in steps:
-        story.companies(each.at)
+        if not isinstance(each, Heard) or each.at > story.way.as_of:  # else it is of the same batch
+            story.wait(each.at)
         match each:
             case Heard():
                 story.heard(next(resolved), each.at)
@@ -96,9 +99,7 @@ def replay(steps: Sequence[Step], people: Resolution, playbook: Playbook, until:
                 story.answered(each)
             case Joined():
                 story.joined(each)
-    story.companies(until)
-    for lead_id in list(story.way.leads):
-        story.background(lead_id, until)
+    story.wait(until)
     return story.mqls, len(story.way.failed)
 
 
@@ -110,53 +111,56 @@ class _Story:
         self.mqls: list[WouldBe] = []
         self._into: dict[UUID, UUID] = {}  # merged by hand
         self._judged: dict[UUID, datetime] = {}
+        self._due: list[tuple[datetime, UUID]] = []  # a heap
         self._tipped: dict[UUID, UUID | None] = {}
         self._today: dict[UUID, UUID] = {}
+        self._then: dict[UUID, UUID] = {}  # as it was known before anybody merged it
         self._of_today: defaultdict[UUID, dict[UUID, None]] = defaultdict(dict)
         self._of_subject: dict[str, UUID] = {}
         told = (each for each in steps if isinstance(each, Heard))
+        first = [each for each in reversed(steps) if isinstance(each, Joined)]
+        losers = {subject: each.loser for each in first for subject in each.subjects}
         for each, found in zip(told, people.touchpoints, strict=True):
             self._today[found.lead_id] = each.lead_id
+            self._then.setdefault(found.lead_id, losers.get(each.touchpoint.key(), each.lead_id))
             self._of_today[each.lead_id][found.lead_id] = None
             self._of_subject[each.touchpoint.key()] = found.lead_id
 
+    def wait(self, now: datetime) -> None:
+        """What the loop has judged by then, each at its moment, since what a lead is worth depends on its colleagues:
+        companies whose group is newer, cool-downs that ended, clicks that settled."""
+        while True:
+            if self.way.companies.changed:
+                self._company(self.way.companies.changed.pop())
+            elif self._due and self._due[0][0] <= now:
+                due, lead_id = heappop(self._due)
+                lead = self.way.leads.get(lead_id)
+                if lead is not None and lead.due_at(self._judged[lead_id]) == due:  # else something came before it
+                    self._judge(lead, due, "cool_down")
+            else:
+                return
+
+    def _company(self, company: str) -> None:
+        for lead in list(self.way.leads.values()):
+            if company_of(lead) == company and lead.qualified_at is None:
+                self._judge(lead, self.way.as_of, "cell")
+
     def heard(self, resolved: Resolved, at: datetime) -> None:
         lead_id = self._here(resolved.lead_id)
-        self.background(lead_id, at)
         self.way.as_of = at
         step(self.way, resolved if lead_id == resolved.lead_id else replace(resolved, lead_id=lead_id), fresh=True)
-        self._judged[lead_id] = at
-        self._collect(at)
-
-    def companies(self, now: datetime) -> None:
-        """What the loop judges once a batch is over: the people of companies whose group is newer."""
-        at = self.way.as_of
-        while at < now and self.way.companies.changed:
-            company = self.way.companies.changed.pop()
-            for lead_id, lead in list(self.way.leads.items()):
-                if company_of(lead) == company:
-                    self.background(lead_id, at)
-                    if (lead := self.way.leads[lead_id]).qualified_at is None:
-                        self._judge(lead, at, "cell")
-
-    def background(self, lead_id: UUID, before: datetime) -> None:
-        """What the loop has judged by then: cool-downs that end, clicks that settle."""
-        while (lead := self.way.leads.get(lead_id)) is not None:
-            due = lead.due_at(self._judged.get(lead_id, before))
-            if due is None or due >= before:
-                return
-            self._judge(lead, due, "cool_down")
+        self._judged_now(lead_id)
 
     def answered(self, told: Answered) -> None:
         """The trip ends of the one lead that sales was told of; here it may never have been given it."""
-        for each in self._leads_of(told.lead_id):
-            self.background(each.lead_id, told.at)
         given = [lead for lead in self._leads_of(told.lead_id) if lead.qualified_at is not None]
-        by_touch = (each for each in given if self._tipped.get(each.lead_id) == told.touchpoint_id)
-        lead = next(by_touch, given[0] if given else None)
+        by_name = [each for each in given if self._then[each.lead_id] == told.known_as]
+        by_touch = [each for each in given if self._tipped.get(each.lead_id) == told.touchpoint_id]
+        lead = next(iter(by_name or by_touch or given), None)
         if lead is None:
             return
-        ended = Ended(lead.lead_id, lead.cycle if told.moved else told.cycle, told.said_at, told.until, told.reason)
+        cycle = told.cycle if told.known_as == told.lead_id else lead.cycle
+        ended = Ended(lead.lead_id, cycle, told.said_at, told.until, told.reason)
         after = recycle(lead, ended) if told.kind == "recycled" else disqualify(lead, ended)
         if after.version == REBUILD:
             self._judge(self._summed(after), told.at, "cool_down")
@@ -189,16 +193,20 @@ class _Story:
     def _judge(self, lead: Lead, at: datetime, because: Because) -> Lead:
         self.way.as_of = at
         self.way.leads[lead.lead_id] = lead = say(self.way, lead, None, because)
-        self._judged[lead.lead_id] = at
-        self._collect(at)
+        self._judged_now(lead.lead_id)
         return lead
 
-    def _collect(self, at: datetime) -> None:
+    def _judged_now(self, lead_id: UUID) -> None:
+        """Take down what was said, and when to judge it again."""
+        now = self._judged[lead_id] = self.way.as_of
+        due = self.way.leads[lead_id].due_at(now)
+        if due is not None and due > now:
+            heappush(self._due, (due, lead_id))
         for each in self.way.said:
             if isinstance(each, Judged) and each.judgement.trigger is not None:
                 lead, known = each.judgement.lead, each.judgement.facts
                 shown = snapshot(lead, known, (), self.way.playbook)
                 self._tipped[lead.lead_id] = each.judgement.trigger.touchpoint_id
                 today = self._today.get(lead.lead_id, lead.lead_id)
-                self.mqls.append(WouldBe(today, lead.cycle, each.judgement, at, shown))
+                self.mqls.append(WouldBe(today, lead.cycle, each.judgement, now, shown))
         self.way.said.clear()

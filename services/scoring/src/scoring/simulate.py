@@ -128,12 +128,12 @@ _WHOSE = "select subject_id, lead_id from identity where lead_id = any($1::uuid[
 _WENT = "select lead_id, survivor from redirect where survivor = any($1::uuid[])"
 # $1 and $2: each id a lead ever had, and the one it has now.
 _ANSWERED = (
-    "select o.nr, o.handled_at, ids.now, o.kind, o.cycle, o.at, o.until, o.reason, o.lead_id <> ids.now,"
+    "select o.nr, o.handled_at, ids.now, o.kind, o.cycle, o.at, o.until, o.reason, o.lead_id,"
     " (select (m.trigger->>'touchpoint_id')::uuid from mql m where (m.lead_id, m.cycle) = (o.lead_id, o.cycle) limit 1)"
     " from outcome o join unnest($1::uuid[], $2::uuid[]) as ids(id, now) on o.lead_id = ids.id"
 )
 _JOINED = (
-    "select m.nr, m.at, ids.now, m.kept->'subjects' from merge m"
+    "select m.nr, m.at, ids.now, m.loser, m.kept->'subjects' from merge m"
     " join unnest($1::uuid[], $2::uuid[]) as ids(id, now) on m.survivor = ids.id where undone_at is null"
 )
 _TOLD = (
@@ -156,8 +156,8 @@ async def _share(chunk: Chunk) -> Share:
         both = list(now), list(now.values())
         answered = [Answered(*row) for row in await connection.fetch(_ANSWERED, *both)]
         joined = [
-            Joined(nr, at, lead, frozenset(orjson.loads(subjects)))
-            for nr, at, lead, subjects in await connection.fetch(_JOINED, *both)
+            Joined(nr, at, lead, loser, frozenset(orjson.loads(subjects)))
+            for nr, at, lead, loser, subjects in await connection.fetch(_JOINED, *both)
         ]
         told = await connection.fetch(_TOLD, *both, _job.since)
     finally:

@@ -246,16 +246,16 @@ def _rows(items: Iterable[Mql], said: Mapping[UUID, Verdict], by: Callable[[Mql]
 
 
 def _recorded(told: Sequence[Told], replayed: Sequence[Mql]) -> Recorded:
-    def key(each: Told | Mql) -> tuple[object, ...]:
+    def key(each: Told | Mql) -> tuple[UUID, int, str, str, str, UUID | None]:
         trigger = each.trigger
         return each.lead_id, each.cycle, each.cell, trigger.kind, trigger.id, trigger.touchpoint_id
 
-    then, now = {key(each): each.lead_id for each in told}, {key(each): each.lead_id for each in replayed}
+    then, now = Counter(map(key, told)), Counter(map(key, replayed))  # leads merged since may share a key
     return Recorded(
         mqls=len(told),
-        reproduced=len(then.keys() & now.keys()),
-        missing=tuple(sorted({then[each] for each in then.keys() - now.keys()})[:EXAMPLES]),
-        extra=tuple(sorted({now[each] for each in now.keys() - then.keys()})[:EXAMPLES]),
+        reproduced=(then & now).total(),
+        missing=tuple(sorted({lead_id for lead_id, *_ in then - now})[:EXAMPLES]),
+        extra=tuple(sorted({lead_id for lead_id, *_ in now - then})[:EXAMPLES]),
     )
 
 

@@ -4,8 +4,8 @@ sales' answers say of the active one, and a change to try. Neither writes anythi
 from asyncio import Lock
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import timedelta
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Request
@@ -14,6 +14,7 @@ from sqlalchemy import text
 from starlette.responses import Response, StreamingResponse
 
 from relevo.playbook import PlaybookError, load
+from relevo.playbook.values import Duration
 from relevo.service import Actor, Problem, Text, body, needs, of, respond, takes
 from relevo.service.web import to_json
 from scoring import feedback, kept
@@ -25,11 +26,15 @@ router = APIRouter(prefix="/v1/simulations", tags=["playbook"])
 LINES = "application/x-ndjson"
 _DOCUMENTS = text("select documents from playbook where revision = :revision")
 _one_at_a_time = Lock()
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Wanted(BaseModel):
     documents: dict[str, Text] = Field(description="The candidate's six files: name → text.")
-    since: AwareDatetime = Field(description="MQLs from then on are compared; what was before counts into scores.")
+    since: AwareDatetime | Duration = Field(
+        description="MQLs from then on are compared; what was before counts into scores. A moment, or how long ago by"
+        " this system's clock: 90d."
+    )
 
 
 @router.post(
@@ -54,10 +59,14 @@ async def run(request: Request, actor: Annotated[Actor, Depends(needs("playbook"
     async with service.transaction() as tx:
         documents = (await tx.execute(_DOCUMENTS, {"revision": tx.stamp.revision})).scalar_one()
         until = tx.now
-    job = Job(service.settings.database or "", documents, wanted.documents, wanted.since, until)
+    job = Job(service.settings.database or "", documents, wanted.documents, _moment(wanted.since, until), until)
     if LINES in request.headers.get("accept", ""):
         return StreamingResponse(_lines(job), media_type=LINES)
     return respond(await _result(job))
+
+
+def _moment(since: datetime | timedelta, until: datetime) -> datetime:
+    return since if isinstance(since, datetime) else until - min(since, until - EPOCH)
 
 
 async def _result(job: Job) -> Simulation:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -25,7 +24,7 @@ _err = Console(stderr=True, highlight=False)
 
 def simulate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder with the candidate's six files.")],
-    since: Annotated[str, typer.Option(help="How far back: 90d, 12h.")] = "90d",
+    since: Annotated[str, typer.Option(help="How far back by the system's clock: 90d, 12h.")] = "90d",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
     html: Annotated[Path | None, typer.Option(help="Also write a page with plots, whole in itself.")] = None,
     scoring: Url = "http://127.0.0.1:8002",
@@ -37,10 +36,10 @@ def simulate(
     try:
         documents = read_folder(folder)
         load(documents)
-        began = datetime.now(UTC) - parse_duration(since)
+        parse_duration(since)
     except (PlaybookError, ValueError) as error:
         raise _refusal(str(error)) from None
-    wanted = {"documents": documents, "since": began.isoformat()}
+    wanted = {"documents": documents, "since": since}
     try:
         found = asyncio.run(_ask(wanted, token, scoring, handoff, sla_monitor))
     except NoAnswer as error:
@@ -58,7 +57,7 @@ async def _ask(wanted: dict[str, Any], token: str, scoring: str, handoff: str, s
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     try:
         found: dict[str, Any] = {"scoring": await _scored(client, f"{scoring}/v1/simulations", headers, wanted)}
-        wanted |= {"mqls": found["scoring"]["candidate"]["items"]}
+        wanted |= {"since": found["scoring"]["since"], "mqls": found["scoring"]["candidate"]["items"]}
         for name, url in (("handoff", handoff), ("sla-monitor", sla_monitor)):
             found[name] = await _also(client, f"{url}/v1/simulations", headers, wanted)
             if found[name] is not None:
