@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 from zlib import crc32
 
 import orjson
@@ -17,6 +17,7 @@ from relevo.events import Event, LeadErased, LeadQualified, TouchpointRecorded
 from relevo.playbook import load
 from relevo.stream import Handler
 from relevo.stream.transaction import is_infrastructure
+from scoring import queries, ties
 from scoring.handlers import erase, score_touchpoints
 from scoring.rescore import judge_overdue
 from scoring.rows import to_event, to_lead
@@ -157,3 +158,29 @@ async def test_erasure_and_rescoring_in_the_midst_of_it(kept: Any, make: Touch) 
     assert not erased & kept_of
     (version,) = {row[0] for row in await kept.sql("select distinct playbook_version from lead")}
     assert version == load(kept.documents).version
+
+
+async def test_who_erases_has_the_subjects_before_the_lead_and_who_has_leads_does_not_wait(
+    kept: Any, make: Touch
+) -> None:
+    """Else the erasure would have the lead that who claims waits for, and wait for what that one claimed."""
+    ana, bea = make(who="ana@acme.example"), make(who="bea@acme.example")
+    now = await kept.stop_the_clock()
+    await kept.handle(score_touchpoints, ana, bea)
+    of = dict(await kept.sql("select subject_id, lead_id from identity"))
+
+    async def erased(lead_id: UUID) -> None:
+        more = {"subject_ids": (ana.key(),), "received_before": now + timedelta(1)}
+        await kept.handle(erase, LeadErased(at=now, by="user:dpo", lead_id=lead_id, **more))
+
+    await erased(of[ana.key()])
+    async with kept.database.transaction() as tx:
+        await queries.lock(tx, [of[bea.key()]])
+        erasing = asyncio.create_task(erased(of[bea.key()]))
+        while not await kept.sql("select from pg_stat_activity where wait_event_type = 'Lock'"):
+            await asyncio.sleep(0.01)
+        with pytest.raises(DBAPIError) as refused:
+            await kept.said(lambda other: ties.claim(other, {ana.key(): ("email", uuid4())}, [ana.key()], wait=False))
+        assert getattr(refused.value.orig, "sqlstate", None) == "55P03"
+    await erasing
+    assert not await kept.sql("select from lead")

@@ -36,11 +36,11 @@ async def score_touchpoints(tx: Transaction, touchpoints: Sequence[TouchpointRec
     return await take_in(tx, touchpoints)
 
 
-async def take_in(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> list[Event]:
+async def take_in(tx: Transaction, touchpoints: Sequence[TouchpointRecorded], *, wait: bool = True) -> list[Event]:
     """Four statements for a batch in which nobody is new: places, locks, touchpoints, leads (and a COPY of the outbox),
     and one for the colleagues if the playbook asks for them; up to nine more where subjects are new, leads are stale or
     go into others, mails are clicked, a company stirs, or somebody is qualified."""
-    found = await whose.decide(tx, touchpoints)
+    found = await whose.decide(tx, touchpoints, wait=wait)
     resolution, into = found.resolution, found.resolution.into
     kept = [(each.touchpoint, into.get(each.lead_id, each.lead_id)) for each in resolution.touchpoints]
     batch = [touch.touchpoint_id for touch, _ in kept]
@@ -147,7 +147,7 @@ async def erase(tx: Transaction, erasures: Sequence[LeadErased]) -> Sequence[Eve
     where, _ = await ties.lock_current(tx, {erased.lead_id for erased in erasures})
     before = {where[erased.lead_id]: erased.received_before for erased in erasures}
     since = await ties.erase(tx, before, subjects)
-    return await take_in(tx, since) if since else []
+    return await take_in(tx, since, wait=False) if since else []
 
 
 def count_failures(failed: Iterable[RuleFailed]) -> None:

@@ -1,9 +1,11 @@
 """Set-based SQL of leads and touchpoints: one statement per batch, never per row. Who is who is in `ties`.
 
 Locks are taken in three phases, and nobody waits for an earlier phase while holding a later one, so nobody deadlocks:
-1. subjects nobody has yet are claimed, in the order of their ids: `insert … on conflict do nothing`;
+1. subjects nobody has yet are claimed, in the order of their ids (`insert … on conflict do nothing`), erased ones after
+   those nobody knew;
 2. leads are locked, in the order of their ids;
 3. everything else, which belongs to the locked leads.
+Who has to go back to an earlier phase does not wait there.
 """
 
 from collections import defaultdict

@@ -43,16 +43,18 @@ _CLAIM_ERASED = (
     " update identity set kind = mine.kind, lead_id = mine.lead_id from mine"
     " where identity.subject_id = mine.subject_id and identity.lead_id is null returning identity.subject_id"
 )
+_CLAIM_ERASED_NOW = _CLAIM_ERASED.replace("for update of i", "for update of i nowait")
 
 Tied = Mapping[str, tuple[SubjectKind, UUID]]
 
 
-async def claim(tx: Transaction, tied: Tied, erased: Collection[str]) -> set[str]:
-    """Tie subjects that have no lead; returns those this transaction got. Another one's claim is waited for."""
+async def claim(tx: Transaction, tied: Tied, erased: Collection[str], *, wait: bool = True) -> set[str]:
+    """Tie subjects that have no lead; returns those this transaction got. Another one's claim is waited for; but not by
+    who holds leads already: as with `queries.lock`, that raises. (Subjects nobody knew are only met before that.)"""
     won: set[str] = set()
     for statement, subjects in (
         (_CLAIM, sorted(tied.keys() - set(erased))),
-        (_CLAIM_ERASED, sorted(tied.keys() & set(erased))),
+        (_CLAIM_ERASED if wait else _CLAIM_ERASED_NOW, sorted(tied.keys() & set(erased))),
     ):
         if subjects:
             kinds, leads = [tied[s][0] for s in subjects], [tied[s][1] for s in subjects]
@@ -135,6 +137,9 @@ _TOMBSTONES = (
     "insert into identity (subject_id, erased_before) select * from unnest($1::text[], $2::timestamptz[])"
     " on conflict do nothing"
 )
+_LOCK_ERASED = (
+    "select from identity where subject_id = any($1::text[]) and lead_id is null order by subject_id for update"
+)
 _BURY = (
     "update identity set erased_before = greatest(erased_before, b.before)"
     " from unnest($1::text[], $2::timestamptz[]) as b(subject_id, before) where identity.subject_id = b.subject_id"
@@ -157,10 +162,12 @@ _ERASE = (
 
 
 async def claim_tombstones(tx: Transaction, subjects: Mapping[str, datetime]) -> None:
-    """A tombstone for each subject of which nothing is known yet; like every claim, before any lead is locked."""
+    """A tombstone for each subject of which nothing is known yet, and the locks of those it has already; like every
+    claim, before any lead is locked."""
     if subjects:
         ids = sorted(subjects)
         await tx.driver_sql(_TOMBSTONES, ids, [subjects[subject] for subject in ids])
+        await tx.driver_sql(_LOCK_ERASED, ids)
 
 
 async def erase(

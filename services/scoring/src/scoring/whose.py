@@ -19,9 +19,10 @@ class Whose:
     leads: Mapping[UUID, Lead]
 
 
-async def decide(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> Whose:
+async def decide(tx: Transaction, touchpoints: Sequence[TouchpointRecorded], *, wait: bool = True) -> Whose:
     """Nearly always three statements: read places, claim new subjects, lock leads. Each further round is the answer to
-    somebody who tied a subject or moved a lead in the meantime; `queries` says in which order locks are taken."""
+    somebody who tied a subject or moved a lead in the meantime; `queries` says in which order locks are taken. Who
+    holds leads already may not `wait` for others."""
     begun: dict[str, UUID] = {}
     mine: dict[str, UUID] = {}
     leads: dict[UUID, Lead] = {}
@@ -30,7 +31,7 @@ async def decide(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> 
         resolution = resolve(touchpoints, places, lambda subject: begun.setdefault(subject, uuid7()))
         unclaimed = {subject: tie for subject, tie in resolution.tied.items() if subject not in mine}
         if unclaimed:
-            won = await ties.claim(tx, unclaimed, unclaimed.keys() & places.keys())
+            won = await ties.claim(tx, unclaimed, unclaimed.keys() & places.keys(), wait=wait and not leads)
             mine |= {subject: unclaimed[subject][1] for subject in won}
             if lost := unclaimed.keys() - won:
                 places |= await ties.places(tx, lost)
@@ -39,7 +40,7 @@ async def decide(tx: Transaction, touchpoints: Sequence[TouchpointRecorded]) -> 
         missing = wanted - leads.keys()
         if not missing:
             break
-        leads |= await queries.lock(tx, missing, wait=not leads)
+        leads |= await queries.lock(tx, missing, wait=wait and not leads)
         gone = {subject for subject, place in places.items() if place.lead_id in missing and _moved(place, leads)}
         before = places
         places = _under_lock(before, leads) | (await ties.places(tx, gone) if gone else {})
