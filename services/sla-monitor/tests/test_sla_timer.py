@@ -27,7 +27,7 @@ from relevo.stream.kafka import Outgoing, Producer, Reader, partition_of
 from relevo.testing.proxy import Proxy
 from relevo.testing.services import Running, move_clock, ready, running
 from relevo_local.ports import Ports
-from sla_monitor import main
+from sla_monitor import main, timer
 
 pytestmark = pytest.mark.broker
 DAYS = timedelta(days=10)
@@ -114,9 +114,12 @@ def assigned(lead: Any) -> Event:
 
 def beside(lead_id: UUID) -> UUID:
     """Another lead's id, smaller, in the same partition."""
-    wanted = partition_of(str(lead_id), ASSIGNMENTS.partitions_local)
     ids = (UUID(int=number) for number in count(1))
-    return next(each for each in ids if partition_of(str(each), ASSIGNMENTS.partitions_local) == wanted)
+    return next(each for each in ids if partition(each) == partition(lead_id))
+
+
+def partition(lead_id: UUID) -> int:
+    return partition_of(str(lead_id), ASSIGNMENTS.partitions_local)
 
 
 @pytest_asyncio.fixture
@@ -229,6 +232,30 @@ async def test_a_monitor_that_was_down_never_breaches_what_was_answered_meanwhil
     assert {event.late_because for event in steps} == {"sla-monitor was not running"}
     fired = await stage.kept.sql("select due_at from breach order by seq")
     assert [row["due_at"] for row in fired] == sorted(row["due_at"] for row in fired)
+
+
+async def test_what_is_late_waits_for_what_was_due_before_it_but_not_for_ever(
+    stage: Stage, a_lead: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, then = a_lead(), a_lead()
+    while partition(first.lead_id) == partition(then.lead_id):
+        then = a_lead()
+    async with stage.monitor():
+        await stage.publish(assigned(first), assigned(then))
+        await stage.until(4)
+        other = await asyncpg.connect(stage.kept.dsn)
+        async with other.transaction():  # the handler of the first one's answer waits for this lock
+            await other.execute("select 1 from lead where lead_id = $1 for update", first.lead_id)
+            await stage.publish(first.contacted(now()))
+            await stage.later()
+            await asyncio.sleep(WATCH)
+            await stage.until(4)
+            monkeypatch.setattr(timer, "PATIENCE", 0.0)
+            said = await stage.until(9)
+            assert {event.lead_id for event in said[4:]} == {then.lead_id}
+            assert told(said[4:]) == LADDERS
+        await other.close()
+        assert told(await stage.until(11))[9:] == [("met", "answer", None), ("met", "first_contact", None)]
 
 
 async def test_without_kafka_nothing_fires_and_then_once(stage: Stage, a_lead: Callable[[], Any]) -> None:

@@ -30,6 +30,7 @@ AT_MOST = 1.0  # seconds: another replica may insert an earlier deadline and die
 GAP = 0.05  # seconds between two looks for which nothing but commits is the reason
 HELD = (0.02, 0.25)  # seconds to wait for what is due and not certain: at first, and at most
 LATE = timedelta(seconds=1)  # from here on an event says why
+PATIENCE = 10.0  # seconds for which what is late waits for what was due before it and is not certain yet
 _NO_KAFKA = "Kafka did not answer"
 
 WAITING = Gauge("relevo_sla_waiting", "1 while steps are due and not certain, so that they wait")
@@ -60,6 +61,7 @@ class Timer:
         self._last: tuple[datetime, float] | None = None  # the last look: by the one clock, by this process
         self._because: str | None = None  # what has stood in the way since everything due had been fired
         self._pause = HELD[0]
+        self._held_since: float | None = None
 
     async def run(self) -> None:
         while True:
@@ -79,21 +81,33 @@ class Timer:
             async with self._service.transaction() as tx:
                 self._note_the_time(tx.now)
                 due, coming = await queries.due(tx, after, BATCH)
-                leads = await self._certain(tx, due)
-                left = left or len(leads) < len({each.lead_id for each in due})
-                if leads:
+                certain = await self._certain(tx, due)
+                left = left or len(certain) < len({each.lead_id for each in due})
+                held = self._held(due, certain, tx.now)
+                if leads := certain if held is None else {each.lead_id for each in due if each.at <= held} & certain:
                     whole = len(due) == BATCH  # more may be due, and must not come before what is left of these
-                    fired += await fire_due(tx, leads, due[-1].at if whole else tx.now, self._why)
-            if len(due) < BATCH or not leads:
+                    fired += await fire_due(tx, leads, held or (due[-1].at if whole else tx.now), self._why)
+            if len(due) < BATCH or not leads or held is not None:
                 break
             after = due[-1]
             await self._service.until_any(seconds=0)  # alive; Stopping ends it here
+        if not left:
+            self._held_since = None
         return Look(tx.now, coming, fired, left or bool(due and not fired))
 
-    async def _certain(self, tx: Transaction, due: list[Due]) -> list[UUID]:
+    def _held(self, due: list[Due], certain: set[UUID], now: datetime) -> datetime | None:
+        """Up to when to fire for now, if not all: catching up, partitions are read at their own pace, and the steps of
+        those that are read shall not come long before earlier ones of the others."""
+        first = next((each.at for each in due if each.lead_id not in certain and now - each.at > LATE), None)
+        if first is None:
+            return None
+        self._held_since = self._held_since or monotonic()
+        return first if monotonic() - self._held_since < PATIENCE else None
+
+    async def _certain(self, tx: Transaction, due: list[Due]) -> set[UUID]:
         """Of these leads, those of which all is known. Raises KafkaAway."""
         if not due:
-            return []
+            return set()
         consumer = self._service.consumer
         if consumer is None:
             raise KafkaAway("this process reads nothing")
@@ -104,7 +118,7 @@ class Timer:
             self._because = _NO_KAFKA
         elif not all(applied):
             self._because = "what happened before was still being read"
-        return [lead_id for lead_id, known in zip(leads, applied, strict=True) if known]
+        return {lead_id for lead_id, known in zip(leads, applied, strict=True) if known}
 
     async def _rest(self, look: Look) -> None:
         """Sleep to the next deadline, or until something may have changed."""
