@@ -19,6 +19,12 @@ from relevo.stream import dead
 from relevo.stream.transaction import is_infrastructure, kind_of
 
 
+def collect_seldom() -> None:
+    """What is imported lives for ever, and batches make much that dies young: let the collector walk the rest seldom."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 def command_line(service: Service) -> typer.Typer:
     """The service's own commands; a service adds its own to what this returns."""
     app = typer.Typer(
@@ -33,8 +39,7 @@ def command_line(service: Service) -> typer.Typer:
         settings = service.settings_class()
         logs.configure(service.name, settings.log_level)
         _trace(service.name)
-        gc.freeze()  # what is imported lives for ever, and batches make much that dies young: walk the rest seldom
-        gc.set_threshold(50_000, 20, 20)
+        collect_seldom()
         uvloop.run(service.run(only, settings))
 
     @app.command()
