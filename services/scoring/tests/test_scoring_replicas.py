@@ -20,7 +20,7 @@ from relevo.stream.transaction import is_infrastructure
 from scoring import queries, ties
 from scoring.handlers import erase, score_touchpoints
 from scoring.rescore import judge_overdue
-from scoring.rows import to_event, to_lead
+from scoring.rows import COLUMNS, to_event, to_lead
 from scoring.score import rebuild
 
 Touch = Callable[..., TouchpointRecorded]
@@ -86,7 +86,7 @@ async def test_replicas_at_the_same_people(kept: Any, make: Touch, seed: int) ->
 
     playbook = load(kept.documents)
     for lead_id, row in leads.items():
-        lead = to_lead(_Row(row))
+        lead = to_lead([row[name] for name in COLUMNS.split(", ")])
         again = rebuild(lead, heard[lead_id], playbook, [])
         assert lead.sums.facts == again.sums.facts
         assert lead.sums.hand_raise == again.sums.hand_raise
@@ -107,11 +107,6 @@ async def test_replicas_at_the_same_people(kept: Any, make: Touch, seed: int) ->
     assert set(mqls.values()) == {1}
     emails = [row[0] for row in await kept.sql("select lead_id from identity where kind = 'email'")]
     assert len(set(emails)) == len(emails) == 12
-
-
-class _Row:
-    def __init__(self, row: Any) -> None:
-        self.__dict__ = dict(row)
 
 
 async def test_erasure_and_rescoring_in_the_midst_of_it(kept: Any, make: Touch) -> None:

@@ -42,9 +42,10 @@ async def mark(tx: Transaction, found: Mapping[UUID, str]) -> None:
 
 
 _COLLEAGUES = (
-    "select l.company, l.lead_id, l.active_at from unnest($1::text[]) as c(company) cross join lateral"
-    " (select company, lead_id, active_at from lead where company = c.company and active_at is not null"
-    " order by active_at desc limit $2) as l"
+    "select c.company, p.leads, p.active from unnest($1::text[]) as c(company) cross join lateral"
+    " (select array_agg(lead_id) as leads, array_agg(active_at) as active from"
+    " (select lead_id, active_at from lead where company = c.company and active_at is not null"
+    " order by active_at desc limit $2) as l) as p where p.leads is not null"
 )
 _DUE_AGAIN = "insert into company_due (company) select * from unnest($1::text[])"
 _OF_COMPANIES_DUE = (
@@ -61,7 +62,11 @@ async def colleagues(tx: Transaction, companies: Collection[str], playbook: Play
     if not companies or not playbook.scoring.companies:
         return []
     rows = await fetch(tx, _COLLEAGUES, list(companies), MOST)
-    return [(company, lead_id, micros(at)) for company, lead_id, at in rows]
+    return [
+        (company, lead_id, micros(at))
+        for company, leads, active in rows
+        for lead_id, at in zip(leads, active, strict=True)
+    ]
 
 
 async def due_again(tx: Transaction, companies: Collection[str]) -> None:

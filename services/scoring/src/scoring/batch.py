@@ -15,10 +15,11 @@ from relevo.events.identity import STRENGTH, SubjectKind
 from relevo.playbook import Playbook, RuleFailed
 from scoring import machines
 from scoring.companies import Companies, company_of
+from scoring.fold import fold
 from scoring.identity import Resolution, Resolved
 from scoring.lead import Lead, absorb
 from scoring.machines import Mail
-from scoring.score import Because, Judgement, fold, judge, rebuild
+from scoring.score import Because, Judgement, judge, rebuild
 
 History = Mapping[UUID, Sequence[TouchpointRecorded]]
 Subjects = Mapping[UUID, Sequence[tuple[str, SubjectKind]]]

@@ -34,7 +34,8 @@ class Term(NamedTuple):
 
     @property
     def now(self) -> float:
-        return max(-self.cap, min(self.cap, self.value))
+        value, _, cap = self
+        return value if -cap <= value <= cap else cap if value > 0 else -cap
 
     def after(self, elapsed: float) -> float:
         return max(-self.cap, min(self.cap, self.value * exp2(-elapsed / self.half_life)))
@@ -56,17 +57,16 @@ def terms(kept: Mapping[str, Decaying], signals: Iterable[SignalRule], as_of: in
 
     A sender's clock may run ahead of ours: what occurs later than now counts as now.
     """
-    read = {}
-    for signal in signals:
-        if (each := kept.get(signal.id)) is not None:
-            value = each.value * faded(each.at, as_of, signal.half_life)
-            read[signal.id] = Term(value, signal.half_life, signal.cap)
-    return read
+    return {
+        signal.id: Term(each.value * faded(each.at, as_of, signal.half_life), signal.half_life, signal.cap)
+        for signal in signals
+        if (each := kept.get(signal.id)) is not None
+    }
 
 
 def faded(at: int, as_of: int, half_life: float) -> float:
     """What is left at `as_of` of 1 at `at`."""
-    return exp2(min(0, at - as_of) / half_life)
+    return exp2((at - as_of) / half_life) if at < as_of else 1.0
 
 
 def total(read: Iterable[Term]) -> float:

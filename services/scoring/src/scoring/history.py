@@ -10,11 +10,11 @@ from relevo.events import TouchpointRecorded
 from relevo.events.leads import TouchSummary
 from relevo.playbook import RuleFailed
 from scoring import engagement
+from scoring.fold import fold
 from scoring.lead import Lead
 from scoring.merges import Merge
 from scoring.moments import micros
 from scoring.rules import rules_of
-from scoring.score import fold
 from scoring.tell import Now, summary
 
 

@@ -7,13 +7,28 @@ from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from relevo.events.identity import STRENGTH, SubjectKind
-from relevo.events.leads import PastOwner, Score
+from relevo.events.leads import PastOwner
+from relevo.events.vocabulary import Grade, Level
 from scoring.engagement import Decaying
 from scoring.facts import Facts, strictest, value_of
 from scoring.moments import micros
 from scoring.rules import Fit
 
 REBUILD: Final = ""  # no playbook has this version: whoever meets such a lead sums its touchpoints again
+
+
+class Standing(NamedTuple):
+    """A lead's score; `relevo.events.leads.Score` says it to others."""
+
+    persona: str | None
+    grade: Grade
+    level: Level
+    fit: float
+    engagement: float
+
+    @property
+    def cell(self) -> str:
+        return f"{self.grade}{self.level}"
 
 
 class HandRaise(NamedTuple):
@@ -88,7 +103,7 @@ class Lead:
     cool_until: datetime | None = None
     qualified_at: datetime | None = None
     disqualified: Disqualified | None = None
-    said: Score | None = None
+    said: Standing | None = None
     owners: tuple[PastOwner, ...] = ()
     restricted: Facts = field(default_factory=dict)
     partings: int = 0

@@ -17,7 +17,7 @@ from uuid import UUID
 from relevo.events import TouchpointRecorded
 from relevo.stream import Transaction
 from scoring.lead import Lead
-from scoring.rows import to_columns, to_event, to_lead, touchpoint_columns
+from scoring.rows import COLUMNS, to_columns, to_event, to_lead, touchpoint_columns
 
 
 async def fetch(tx: Transaction, sql: str, *args: Any) -> Sequence[Any]:
@@ -25,18 +25,19 @@ async def fetch(tx: Transaction, sql: str, *args: Any) -> Sequence[Any]:
     return (await tx.driver_sql(sql, *args)).all()
 
 
-_LOCK = "select * from lead where lead_id = any($1::uuid[]) order by lead_id for update"
+_LEADS = f"select {COLUMNS} from lead"  # noqa: S608 - our own names
+_LOCK = _LEADS + " where lead_id = any($1::uuid[]) order by lead_id for update"
 _LOCK_NOW = _LOCK + " nowait"
 # Found by the indexes in their order, so that the search does not pass by all that is already done; asked again of the
 # locked row, which another replica may just have judged.
-_LOCK_DUE = "select * from lead where due_at <= $1 order by due_at limit $2 for update skip locked"
-_LOCK_OVERDUE = (
+_LOCK_DUE = _LEADS + " where due_at <= $1 order by due_at limit $2 for update skip locked"
+_OVERDUE = (
     "with found as ((select lead_id from lead where due_at <= $2 order by due_at limit $3)"
     " union (select lead_id from lead where playbook_version < $1 order by playbook_version limit $3)"
-    " union (select lead_id from lead where playbook_version > $1 order by playbook_version limit $3))"
-    " select * from lead where lead_id in (select lead_id from found) and (due_at <= $2 or playbook_version <> $1)"
-    " limit $3 for update skip locked"
+    " union (select lead_id from lead where playbook_version > $1 order by playbook_version limit $3)) "
 )
+_OVERDUE_STILL = " where lead_id in (select lead_id from found) and (due_at <= $2 or playbook_version <> $1) limit $3"
+_LOCK_OVERDUE = _OVERDUE + _LEADS + _OVERDUE_STILL + " for update skip locked"
 
 
 async def lock(tx: Transaction, lead_ids: Collection[UUID], *, wait: bool = True) -> dict[UUID, Lead]:
@@ -45,19 +46,19 @@ async def lock(tx: Transaction, lead_ids: Collection[UUID], *, wait: bool = True
     if not lead_ids:
         return {}
     rows = await fetch(tx, _LOCK if wait else _LOCK_NOW, sorted(lead_ids))
-    return {row.lead_id: to_lead(row) for row in rows}
+    return {row[0]: to_lead(row) for row in rows}
 
 
 async def lock_overdue(tx: Transaction, version: str, as_of: datetime, at_most: int) -> dict[UUID, Lead]:
     """Leads to judge again though nothing happened: summed under another playbook, or due. Leads that somebody else is
     working at are left to them."""
     rows = await fetch(tx, _LOCK_OVERDUE, version, as_of, at_most)
-    return {row.lead_id: to_lead(row) for row in rows}
+    return {row[0]: to_lead(row) for row in rows}
 
 
 async def lock_due(tx: Transaction, as_of: datetime, at_most: int) -> dict[UUID, Lead]:
     """As `lock_overdue`, but those summed under another playbook only where they are due."""
-    return {row.lead_id: to_lead(row) for row in await fetch(tx, _LOCK_DUE, as_of, at_most)}
+    return {row[0]: to_lead(row) for row in await fetch(tx, _LOCK_DUE, as_of, at_most)}
 
 
 async def next_due(tx: Transaction) -> datetime | None:
@@ -149,7 +150,7 @@ async def save(tx: Transaction, leads: Collection[Lead], as_of: datetime) -> Non
         await tx.driver_sql(_SAVE, *to_columns(leads, as_of))
 
 
-_SHOW = "select * from lead where lead_id = coalesce((select survivor from redirect where lead_id = $1), $1)"
+_SHOW = _LEADS + " where lead_id = coalesce((select survivor from redirect where lead_id = $1), $1)"  # noqa: S608 - our own names
 _PAGE = (
     "select lead_id, known_by, cycle, grade, level, qualified_at from lead"
     " where ($1::uuid is null or lead_id > $1) and ($3::text is null or exists"

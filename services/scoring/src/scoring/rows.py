@@ -1,6 +1,6 @@
 """A lead as a row of its table and back; a touchpoint as kept and back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -8,10 +8,10 @@ from uuid import UUID
 import orjson
 
 from relevo.events import TouchpointRecorded
-from relevo.events.leads import PastOwner, Score
+from relevo.events.leads import PastOwner
 from scoring.companies import company_of
 from scoring.engagement import Decaying
-from scoring.lead import REBUILD, Click, Disqualified, HandRaise, Held, Lead, Sums
+from scoring.lead import REBUILD, Click, Disqualified, HandRaise, Held, Lead, Standing, Sums
 from scoring.machines import mark
 from scoring.moments import micros, moment
 from scoring.rules import Fit
@@ -32,7 +32,7 @@ def to_row(lead: Lead, as_of: datetime) -> tuple[Any, ...]:
         lead.version,
         said.grade if said else None,
         said.level if said else None,
-        said.model_dump_json() if said else None,
+        orjson.dumps(said._asdict()).decode() if said else None,
         orjson.dumps(_outcome(lead)).decode(),
         orjson.dumps(
             {
@@ -65,7 +65,7 @@ def _outcome(lead: Lead) -> dict[str, Any]:
 def to_trip(lead: Lead) -> dict[str, Any]:
     """A lead without its sums, as plain JSON: what touchpoints cannot tell of it."""
     moments = {name: getattr(lead, name) for name in _MOMENTS}
-    said = lead.said.model_dump() if lead.said else None
+    said = lead.said._asdict() if lead.said else None
     return {"known_by": lead.known_by, "cycle": lead.cycle, "said": said, "outcome": _outcome(lead)} | moments
 
 
@@ -75,7 +75,7 @@ _MOMENTS: Final = ("cycle_from", "cool_until", "qualified_at")
 def from_trip(lead_id: UUID, trip: dict[str, Any]) -> Lead:
     """The lead of `to_trip`, its touchpoints to be summed again."""
     moments: dict[str, Any] = {name: datetime.fromisoformat(trip[name]) if trip[name] else None for name in _MOMENTS}
-    said = Score.model_validate(trip["said"]) if trip["said"] else None
+    said = Standing(**trip["said"]) if trip["said"] else None
     kept = _from_outcome(trip["outcome"])
     return Lead(lead_id, trip["known_by"], REBUILD, cycle=trip["cycle"], said=said, **moments, **kept)
 
@@ -95,27 +95,35 @@ def to_columns(leads: Iterable[Lead], as_of: datetime) -> list[list[Any]]:
     return [list(column) for column in zip(*(to_row(lead, as_of) for lead in leads), strict=True)]
 
 
-def to_lead(row: Any) -> Lead:
-    said, outcome, sums = _read(row.said), _read(row.outcome), _read(row.sums)
+COLUMNS: Final = (
+    "lead_id, known_by, playbook_version, cycle, cycle_from, cool_until, qualified_at, said, outcome, sums, active_at,"
+    " partings"
+)
+
+
+def to_lead(row: Sequence[Any]) -> Lead:
+    """`row`: COLUMNS of the table."""
+    lead_id, known_by, version, cycle, cycle_from, cool_until, qualified_at, *kept, active_at, partings = row
+    said, outcome, sums = map(_read, kept)
     return Lead(
-        lead_id=row.lead_id,
-        known_by=row.known_by,
-        version=row.playbook_version,
+        lead_id=lead_id,
+        known_by=known_by,
+        version=version,
         sums=Sums(
             {name: (at, value) for name, (at, value) in sums["facts"].items()},
             {signal: Decaying(*kept) for signal, kept in sums["signals"].items()},
             HandRaise(*sums["hand_raise"]) if sums["hand_raise"] else None,
             _fit(sums["fit"]),
             tuple(Click(at, tuple((name, points) for name, points in gave)) for at, gave in sums.get("clicks", ())),
-            micros(row.active_at) if row.active_at is not None else None,
+            micros(active_at) if active_at is not None else None,
         ),
-        cycle=row.cycle,
-        cycle_from=row.cycle_from,
-        cool_until=row.cool_until,
-        qualified_at=row.qualified_at,
-        said=Score.model_validate(said) if said else None,
-        partings=row.partings,
-        **_from_outcome(outcome),
+        cycle=cycle,
+        cycle_from=cycle_from,
+        cool_until=cool_until,
+        qualified_at=qualified_at,
+        said=Standing(**said) if said else None,
+        partings=partings,
+        **(_from_outcome(outcome) if outcome else {}),
     )
 
 

@@ -5,12 +5,13 @@ again: the same pages, the same job titles. So CEL is asked once per combination
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple
 
 from relevo.events.vocabulary import Grade
 from relevo.playbook import Activation, Condition, Criterion, Exclusion, Persona, Playbook, RuleFailed, Signal, Verdict
+from scoring.touches import VARIABLES
 
 REMEMBERED: Final = 20_000  # verdicts per condition; when there are more, it begins anew
 _PLAYBOOKS: Final = 8  # the active one, the one before, and those of simulations
@@ -89,18 +90,33 @@ class SignalRule:
     rule: Rule
 
 
+class Fed(NamedTuple):
+    """What a touchpoint feeds, and by which hand-raises it asks for sales."""
+
+    signals: tuple[SignalRule, ...]
+    hand_raises: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked about touchpoints of one type: `names` are all variables that its conditions name, and `fed` what
+    came of their values, where no rule failed."""
+
+    signals: tuple[SignalRule, ...]
+    hand_raises: tuple[tuple[str, Rule], ...]
+    names: tuple[str, ...]
+    fed: dict[tuple[Any, ...], Fed] = field(default_factory=dict, repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """One playbook's rules; signals and hand-raises by the type of touchpoint they are about."""
+    """One playbook's rules; those about touchpoints by their type."""
 
     playbook: Playbook
     personas: tuple[tuple[Persona, tuple[tuple[Criterion, Rule], ...]], ...]
     exclusions: tuple[tuple[Exclusion, Rule], ...]
     signals: tuple[SignalRule, ...]
-    signals_for: Mapping[str, tuple[SignalRule, ...]]
-    hand_raises_for: Mapping[str, tuple[tuple[str, Rule], ...]]
-    conditional: frozenset[str]
-    """Types of touchpoint for which any of these asks anything."""
+    about_touches: Mapping[str, Asked]
     about_leads: tuple[str, ...]
     fits: dict[tuple[Any, ...], Fit] = field(default_factory=dict, repr=False)
     """By the values of `about_leads`, all variables that a lead's conditions name: fits that no failed rule spoils."""
@@ -127,7 +143,7 @@ def _rules(playbook: Playbook) -> Rules:
         )
         for each in scoring.signals
     )
-    raised = [(each.on, (each.id, rule(each.when))) for each in scoring.qualification.hand_raises]
+    raised = [(each.on, each.id, rule(each.when)) for each in scoring.qualification.hand_raises]
     personas = tuple(
         (persona, tuple((criterion, rule(criterion.when)) for criterion in persona.criteria))
         for persona in playbook.personas
@@ -139,21 +155,15 @@ def _rules(playbook: Playbook) -> Rules:
         personas=personas,
         exclusions=exclusions,
         signals=signals,
-        signals_for=_by_type((each.signal.on, each) for each in signals),
-        hand_raises_for=_by_type(raised),
-        conditional=frozenset(
-            [each.on for each in scoring.signals if each.when is not None]
-            + [each.on for each in scoring.qualification.hand_raises if each.when is not None]
-        ),
+        about_touches={
+            on: _asked([each for each in signals if each.signal.on == on], [(i, r) for o, i, r in raised if o == on])
+            for on in {each.signal.on for each in signals} | {on for on, _, _ in raised}
+        },
         about_leads=tuple(sorted({name for each in asked for name in each.names})),
     )
 
 
-T = TypeVar("T")
-
-
-def _by_type(rules: Iterable[tuple[str, T]]) -> dict[str, tuple[T, ...]]:
-    found: dict[str, tuple[T, ...]] = {}
-    for touch, each in rules:
-        found[touch] = (*found.get(touch, ()), each)
-    return found
+def _asked(signals: Sequence[SignalRule], hand_raises: Sequence[tuple[str, Rule]]) -> Asked:
+    rules = [each.rule for each in signals] + [rule for _, rule in hand_raises]
+    names = {name for each in rules for name in each.names if name in VARIABLES}
+    return Asked(tuple(signals), tuple(hand_raises), tuple(sorted(names)))

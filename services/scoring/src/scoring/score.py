@@ -6,26 +6,23 @@ when a lead is judged, since each touchpoint is judged when it arrives.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal, NamedTuple
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from relevo.events import TouchpointRecorded
-from relevo.events.leads import Contribution, Score, Trigger
+from relevo.events.leads import Contribution, Trigger
 from relevo.playbook import Playbook, RuleFailed
 from scoring import companies, engagement, facts, machines
-from scoring.companies import DAY
 from scoring.engagement import Decaying, Term
 from scoring.fit import fit
-from scoring.lead import Click, HandRaise, Held, Lead, Sums, readmit
+from scoring.fold import SETTLED, fold
+from scoring.lead import Held, Lead, Standing, Sums, readmit
 from scoring.moments import micros, moment
-from scoring.rules import About, rules_of
+from scoring.rules import rules_of
 
 Because = Literal["cell", "playbook", "merge", "cool_down"]
 LEAST_SHOWN: Final = 1e-6  # points; less is faded away
-_SETTLED: Final = machines.SETTLED // timedelta(microseconds=1)
-AHEAD: Final = timedelta(minutes=5)  # ingest lets no clock run further ahead; against that of year 9999 all else is old
 
 
 class Reason(NamedTuple):
@@ -47,8 +44,8 @@ class Judgement:
     lead: Lead
     facts: facts.Known
     touchpoint: TouchpointRecorded | None
-    old: Score | None
-    new: Score
+    old: Standing | None
+    new: Standing
     changed: bool
     trigger: Trigger | None
     reasons: list[Reason]
@@ -91,63 +88,6 @@ def by_occurrence(touch: TouchpointRecorded) -> tuple[datetime, UUID]:
     return touch.occurred_at, touch.touchpoint_id
 
 
-def fold(lead: Lead, touch: TouchpointRecorded, playbook: Playbook, failed: list[RuleFailed]) -> None:
-    """Take one touchpoint into `lead.sums`, in place. Machine touchpoints, and those from before this cycle, feed no
-    signal and raise no hand; facts are kept from every cycle."""
-    sums, at = lead.sums, micros(min(touch.occurred_at, touch.received_at + AHEAD))
-    if facts.learn(sums.facts, touch, at, playbook.company):
-        sums.fit = None
-    if touch.machine:
-        return
-    if sums.active is None or at >= sums.active + DAY:
-        sums.active = at - at % DAY
-    if lead.cycle_from is not None and touch.occurred_at <= lead.cycle_from:
-        return
-    rules = rules_of(playbook)
-    signals, hand_raises = rules.signals_for.get(touch.touch, ()), rules.hand_raises_for.get(touch.touch, ())
-    if not signals and not hand_raises:
-        return
-    about = About(playbook, "touch", _touch_variables(touch) if touch.touch in rules.conditional else {})
-    for signal in signals:
-        if signal.rule.holds(about, failed):
-            kept = sums.signals.get(signal.id)
-            sums.signals[signal.id] = engagement.add(kept, signal.points, signal.half_life, at)
-    if touch.touch == "email_clicked" and machines.mail_of(touch) is not None:
-        gave = tuple((each.id, each.points) for each in signals if each.rule.holds(about, []))
-        newest = max(at, sums.clicks[-1].at if sums.clicks else at)
-        sums.clicks = tuple(sorted(each for each in (*sums.clicks, Click(at, gave)) if each.at > newest - _SETTLED))
-    for hand_raise, rule in hand_raises:
-        if rule.holds(about, failed):
-            raised = HandRaise(at, str(touch.touchpoint_id), hand_raise)
-            sums.hand_raise = raised if sums.hand_raise is None else max(sums.hand_raise, raised)
-
-
-def _touch_variables(touch: TouchpointRecorded) -> dict[str, object]:
-    what = touch.what
-    url = what.url or what.link
-    return {
-        "touch.type": touch.touch,
-        "touch.source": touch.source,
-        "touch.form": what.form,
-        "touch.url": url,
-        "touch.path": _path(url) if url else None,
-        "touch.title": what.title or what.subject_line,
-        "touch.asset": what.asset,
-        "touch.event": what.event,
-        "touch.campaign": touch.campaign.name,
-        "touch.medium": touch.campaign.medium,
-        "touch.machine": touch.machine,
-        "touch.fields": touch.fields,
-    }
-
-
-def _path(url: str) -> str | None:
-    try:
-        return urlsplit(url).path
-    except ValueError:  # an unclosed IPv6 bracket: senders send anything
-        return None
-
-
 def judge(
     lead: Lead,
     playbook: Playbook,
@@ -176,7 +116,7 @@ def judge(
         lead, kind, tipped = _settle(lead, kind, tipped, read, playbook, as_of)
     if not changed and kind is None:
         return lead, None
-    new = Score(persona=sums.fit.persona, grade=grade, level=level, fit=sums.fit.points, engagement=points)
+    new = Standing(sums.fit.persona, grade, level, sums.fit.points, points)
     lead = replace(lead, said=new, qualified_at=as_of if kind is not None else lead.qualified_at)
     return lead, Judgement(
         lead=lead,
@@ -193,9 +133,10 @@ def judge(
 
 def terms(lead: Lead, playbook: Playbook, as_of: datetime) -> dict[str, Term]:
     """What each signal is worth at `as_of`, those of its company last."""
-    read = engagement.terms(lead.sums.signals, rules_of(playbook).signals, micros(as_of))
+    at = micros(as_of)
+    read = engagement.terms(lead.sums.signals, rules_of(playbook).signals, at)
     if lead.sums.company:
-        group = companies.terms(lead, playbook.scoring.companies, micros(as_of))
+        group = companies.terms(lead, playbook.scoring.companies, at)
         read |= {signal: term for signal, (term, _) in group.items()}
     return read
 
@@ -220,7 +161,7 @@ def _settle(
 def _unsettled(lead: Lead, read: Mapping[str, Term], playbook: Playbook, as_of: datetime) -> datetime | None:
     """Until when to wait, where it is no MQL without the clicks that are too young; else None."""
     now, sums = micros(as_of), lead.sums
-    young = [click for click in sums.clicks if click.at > now - _SETTLED]
+    young = [click for click in sums.clicks if click.at > now - SETTLED]
     if not young or sums.fit is None:
         return None
     without = dict(read)
@@ -232,7 +173,7 @@ def _unsettled(lead: Lead, read: Mapping[str, Term], playbook: Playbook, as_of: 
     level = playbook.scoring.levels.level(engagement.total(without.values()))
     if f"{sums.fit.grade}{level}" in playbook.scoring.qualification.cells:
         return None
-    return moment(young[0].at + _SETTLED)
+    return moment(young[0].at + SETTLED)
 
 
 def _qualifies(lead: Lead, cell: str, playbook: Playbook, as_of: datetime, because: Because) -> Kind | None:
@@ -247,7 +188,7 @@ def _qualifies(lead: Lead, cell: str, playbook: Playbook, as_of: datetime, becau
     return because if cell in playbook.scoring.qualification.cells and not cooling else None
 
 
-def _trigger(kind: Kind, sums: Sums, new: Score, playbook: Playbook, tipped: UUID | None) -> Trigger:
+def _trigger(kind: Kind, sums: Sums, new: Standing, playbook: Playbook, tipped: UUID | None) -> Trigger:
     if kind != "hand_raise":
         return Trigger(kind=kind, id=new.cell, name=new.cell, touchpoint_id=tipped)
     raised = sums.hand_raise

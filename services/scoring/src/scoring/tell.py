@@ -16,11 +16,11 @@ from relevo.events import (
     PlaybookStamp,
     TouchpointRecorded,
 )
-from relevo.events.leads import Snapshot, TouchSummary
+from relevo.events.leads import Score, Snapshot, TouchSummary
 from relevo.playbook import Playbook
 from scoring import facts
 from scoring.batch import Absorbed, Identified, Judged, Parted, Said
-from scoring.lead import Lead
+from scoring.lead import Lead, Standing
 from scoring.score import by_occurrence, contribution, weightiest
 
 SHOWN: Final = 20  # touchpoints in a snapshot
@@ -103,8 +103,8 @@ def _judged(said: Judged, recent: Recent, now: Now) -> Iterator[Event]:
     if judgement.changed:
         yield LeadScored(
             **_head(lead, now, said.trace),
-            old=judgement.old,
-            new=judgement.new,
+            old=_score(judgement.old) if judgement.old is not None else None,
+            new=_score(judgement.new),
             reasons=tuple(map(contribution, weightiest(judgement.reasons))),
             level_until=judgement.level_until,
         )
@@ -112,13 +112,17 @@ def _judged(said: Judged, recent: Recent, now: Now) -> Iterator[Event]:
         heard = said.heard if said.complete else (*said.heard, *recent.get(lead.lead_id, ()))
         yield LeadQualified(
             **_head(lead, now, said.trace),
-            score=judgement.new,
+            score=_score(judgement.new),
             level_until=judgement.level_until,
             trigger=judgement.trigger,
             contributions=tuple(map(contribution, judgement.reasons)),
             snapshot=snapshot(lead, judgement.facts, heard, now.playbook),
             earlier_owners=lead.owners,
         )
+
+
+def _score(standing: Standing) -> Score:
+    return Score(**standing._asdict())
 
 
 def _head(lead: Lead, now: Now, trace: str | None) -> dict[str, Any]:

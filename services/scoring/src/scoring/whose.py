@@ -60,6 +60,8 @@ def _under_lock(places: Mapping[str, Place], leads: Mapping[UUID, Lead]) -> dict
     """Somebody may have identified a lead since its place was read."""
     known = {lead_id: lead.known_by for lead_id, lead in leads.items()}
     return {
-        subject: replace(place, known_by=known.get(place.lead_id, place.known_by)) if place.lead_id else place
+        subject: replace(place, known_by=now)
+        if place.lead_id and (now := known.get(place.lead_id, place.known_by)) != place.known_by
+        else place
         for subject, place in places.items()
     }

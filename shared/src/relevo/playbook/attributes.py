@@ -7,6 +7,7 @@ agreement may count on what is certain. What cannot be read is left out, and the
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from relevo.playbook.company import Company, FieldType, OwnField
@@ -46,7 +47,12 @@ def attributes(company: Company, fields: Mapping[str, object]) -> dict[str, Attr
 
 def _squeezed(name: str) -> str:
     """`jobTitle`, `job_title` and `Job title` are one name."""
-    return fold(name[:200]).replace(" ", "")
+    return _one_word(name[:200])
+
+
+@lru_cache(maxsize=8192)
+def _one_word(name: str) -> str:
+    return fold(name).replace(" ", "")
 
 
 def _read(variable: str, own: OwnField, written: str) -> AttributeValue | None:

@@ -20,7 +20,7 @@ from relevo.stream.transaction import is_infrastructure, kind_of
 
 
 def collect_seldom() -> None:
-    """What is imported lives for ever, and batches make much that dies young: let the collector walk the rest seldom."""
+    """What is imported lives for ever, and batches make much that dies young: collect the rest seldom."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
