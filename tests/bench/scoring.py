@@ -89,13 +89,16 @@ async def take_in(database: Database, batches: Sequence[Sequence[TouchpointRecor
 
 @figure("scoring.stream", unit="touchpoints/s", better="higher", goal=0.15)
 async def stream() -> AsyncIterator[Rounds]:
-    """Known leads, batches of 500, durable, with the outbox; beside a bare asyncpg transaction that locks and reads as
-    many leads, inserts as many touchpoints, upserts the leads (of the same bytes, ready made) and copies the events."""
+    """Known leads, batches of 500, durable, with the outbox; beside a bare asyncpg transaction that does the same to
+    twins of the tables, their columns and indexes: it locks and reads as many leads, inserts as many touchpoints,
+    upserts the leads and copies as many events, every row ready made. It looks for nobody's lead or colleagues."""
     dice = random.Random(1)
     async with scoring_database() as (database, dsn):
         await fill(dsn, SMALL, load(DOCUMENTS))
         connection = await asyncpg.connect(dsn)
-        await _make_bare_tables(connection)
+        for statement in _BARE_TABLES:
+            await connection.execute(statement)
+        rows = [list(row) for row in await connection.fetch(f"select {', '.join(_LEAD)} from lead")]
         emitted = 0
 
         async def ours() -> float:
@@ -107,18 +110,20 @@ async def stream() -> AsyncIterator[Rounds]:
             return BATCH * len(batches) / took
 
         async def bare() -> float:
-            rows = await connection.fetch(f"select {_OUTBOX} from outbox limit $1", emitted // 10)
-            events = [tuple(row) for row in rows]
-            sums = await connection.fetchval("select sums::text from lead limit 1")
-            made = _batches(dice, SMALL, 10)
-            batches = [(_bare_touchpoints(batch), _bare_leads(batch, sums)) for batch in made]
+            events = [
+                tuple(row) for row in await connection.fetch(f"select {_OUTBOX} from outbox limit $1", emitted // 10)
+            ]
+            batches = []
+            for batch in _batches(dice, SMALL, 10):
+                whose = [dice.choice(rows) for _ in batch]
+                of_each = {row[0]: row for row in whose}
+                touches = touchpoint_columns(zip(batch, (row[0] for row in whose), strict=True))
+                batches.append((touches, list(map(list, zip(*of_each.values(), strict=True)))))
             began = time.perf_counter()
             for touchpoints, leads in batches:
                 async with connection.transaction():
                     await connection.fetch(_BARE_LOCK, leads[0])
-                    await connection.execute(
-                        "insert into bare_touch select * from unnest($1::uuid[], $2::json[])", *touchpoints
-                    )
+                    await connection.execute(_BARE_INSERT, *touchpoints)
                     await connection.execute(_BARE_UPSERT, *leads)
                     await connection.copy_records_to_table("bare_out", records=events, columns=_OUTBOX.split(", "))
             return BATCH * len(batches) / (time.perf_counter() - began)
@@ -128,30 +133,35 @@ async def stream() -> AsyncIterator[Rounds]:
 
 
 _OUTBOX = "topic, key, event_id, type, time, trace, value"
-_BARE_LOCK = "select * from bare_lead where id = any($1::text[]) order by id for update"
-_BARE_UPSERT = (
-    "insert into bare_lead select * from unnest($1::text[], $2::json[])"
-    " on conflict (id) do update set sums = excluded.sums"
+_LEAD = {
+    "lead_id": "uuid", "known_by": "text", "cycle": "int", "cycle_from": "timestamptz", "cool_until": "timestamptz",
+    "qualified_at": "timestamptz", "due_at": "timestamptz", "playbook_version": "text", "grade": "text",
+    "level": "smallint", "said": "json", "outcome": "json", "sums": "json", "company": "text",
+    "active_at": "timestamptz",
+}  # fmt: skip
+_TOUCHPOINT = {
+    "touchpoint_id": "uuid", "lead_id": "uuid", "subject_id": "text", "type": "text", "machine": "bool",
+    "occurred_at": "timestamptz", "received_at": "timestamptz", "event": "json",
+}  # fmt: skip
+_BARE_TABLES = (
+    "create table bare_touch (like touchpoint including all)",
+    "create table bare_lead (like lead including all) with (fillfactor = 75)",
+    "create table bare_out (like outbox including all)",
+    "insert into bare_lead select * from lead",
+    "analyze bare_lead",
 )
 
 
-async def _make_bare_tables(connection: Any) -> None:
-    for statement in (
-        "create table bare_touch (id uuid primary key, event json)",
-        "create table bare_lead (id text primary key, sums json) with (fillfactor = 75)",
-        "create table bare_out (like outbox including defaults including identity)",
-    ):
-        await connection.execute(statement)
+def _rows(columns: dict[str, str]) -> str:
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(columns.values(), 1))
+    return f"({', '.join(columns)}) select * from unnest({arrays})"
 
 
-def _bare_touchpoints(batch: Sequence[TouchpointRecorded]) -> list[list[Any]]:
-    columns = touchpoint_columns([(touch, touch.touchpoint_id) for touch in batch])
-    return [columns[0], columns[7]]
-
-
-def _bare_leads(batch: Sequence[TouchpointRecorded], sums: str) -> list[list[Any]]:
-    keys = list({touch.key() for touch in batch})
-    return [keys, [sums] * len(keys)]
+_BARE_LOCK = "select * from bare_lead where lead_id = any($1::uuid[]) order by lead_id for update"
+_BARE_INSERT = f"insert into bare_touch {_rows(_TOUCHPOINT)}"
+_BARE_UPSERT = f"insert into bare_lead {_rows(_LEAD)} on conflict (lead_id) do update set " + ", ".join(
+    f"{name} = excluded.{name}" for name in _LEAD if name != "lead_id"
+)
 
 
 def _batches(dice: random.Random, leads: int, count: int) -> list[list[TouchpointRecorded]]:
@@ -169,10 +179,9 @@ async def fill(dsn: str, leads: int, playbook: Playbook, *, first: int = 0, each
         lead, _, _ = score(Lead(UUID(int=0), "email", playbook.version), touches, playbook, NOW)
         patterns.append((lead, touches))
     columns = {
-        "lead": "lead_id known_by cycle cycle_from cool_until qualified_at due_at playbook_version grade level said"
-        " outcome sums company active_at",
-        "touchpoint": "touchpoint_id lead_id subject_id type machine occurred_at received_at event",
-        "identity": "subject_id kind lead_id",
+        "lead": list(_LEAD),
+        "touchpoint": list(_TOUCHPOINT),
+        "identity": ["subject_id", "kind", "lead_id"],
     }
     lead_rows = list(zip(*to_columns([lead for lead, _ in patterns], NOW), strict=True))
     touch_rows = [
@@ -189,7 +198,7 @@ async def fill(dsn: str, leads: int, playbook: Playbook, *, first: int = 0, each
             rows["identity"].append((subject, "email", lead_id))
             rows["touchpoint"] += [(uuid4(), lead_id, subject, *touch[3:]) for touch in touch_rows[who % made]]
         for name, records in rows.items():
-            await connection.copy_records_to_table(name, records=records, columns=columns[name].split())
+            await connection.copy_records_to_table(name, records=records, columns=columns[name])
     await connection.execute("vacuum analyze")
     await connection.close()
 

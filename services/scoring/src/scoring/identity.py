@@ -82,8 +82,10 @@ def resolve(
         principal, *weaker = touch.subjects
         if _erased(principal, places, touch):
             return None
-        tieable = _tieable(principal, weaker, places, touch)
         owner = owner_of(principal)
+        if owner is not None and not weaker and principal.kind == known_by[owner]:
+            return Resolved(touch, owner, (), (), False)  # as nearly all are
+        tieable = _tieable(principal, weaker, places, touch)
         joining = [] if owner else [principal]
         if owner is None:
             found = (owner_of(subject) for subject in tieable)
