@@ -1,23 +1,32 @@
 """What scoring's tests share: a playbook small enough to reckon with by hand, touchpoints, and a real database."""
 
+import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
+import httpx
 import pytest
 import pytest_asyncio
+import yaml
 
 from relevo.events import TouchpointRecorded
 from relevo.events.identity import STRENGTH, SubjectKind, subject_id
 from relevo.events.touchpoints import Subject
 from relevo.playbook import Playbook, load
+from relevo.service import Settings
+from relevo.service.web import Guard
 from relevo.testing.kept import Kept, migrated_database
 from scoring.batch import Judged, needs_history, walk
 from scoring.identity import Place, resolve
 from scoring.lead import Lead
 from scoring.machines import mail_of, mark
+from scoring.main import service
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 """A Monday morning: moments in tests are minutes or days after it."""
@@ -215,3 +224,27 @@ async def kept(postgres: str, migrated: str) -> AsyncIterator[Kept]:
     """Scoring's tables, empty, with the test playbook published."""
     async with Kept.copied(postgres, migrated, DOCUMENTS) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture
+async def client(kept: Any, tmp_path: Path) -> AsyncIterator[Callable[[str], httpx.AsyncClient]]:
+    """`client("reader")`: an HTTP client whose token may read; `client("ana")` is bound to that rep."""
+    given = {name: secrets.token_urlsafe(16) for name in ("reader", "ana", "bea", "writer", "luis")}
+    scopes = {"writer": ["touchpoints"], "luis": ["manage"]}
+    tokens: list[dict[str, Any]] = [
+        {"name": name, "sha256": sha256(token.encode()).hexdigest(), "scopes": scopes.get(name, ["read"])}
+        for name, token in given.items()
+    ]
+    tokens[1]["rep"], tokens[2]["rep"] = "ana", "bea"
+    path = tmp_path / "tokens.yaml"
+    path.write_text(yaml.safe_dump({"tokens": tokens}))
+    own = replace(service)
+    settings = Settings(database=kept.dsn, kafka="127.0.0.1:9", tokens=path, topics="local")
+    async with own.opened(settings):
+        transport = httpx.ASGITransport(Guard(own.app()))
+
+        def made(name: str) -> httpx.AsyncClient:
+            headers = {"authorization": f"Bearer {given[name]}"}
+            return httpx.AsyncClient(transport=transport, base_url="http://scoring", headers=headers)
+
+        yield made

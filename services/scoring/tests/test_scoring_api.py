@@ -1,57 +1,20 @@
 """GET /v1/leads: the score with every reason, what is missing for an MQL, which leads a rep sees, pages by cursor."""
 
-import secrets
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
-import pytest_asyncio
-import yaml
 
 from relevo.events import LeadAssigned, LeadIdentified, LeadQualified, PlaybookStamp, TouchpointRecorded
 from relevo.events.assignments import Rep
 from relevo.events.leads import Snapshot
-from relevo.service import Settings
-from relevo.service.web import Guard
 from scoring.handlers import learn_outcomes, score_touchpoints
-from scoring.main import service
 
 Touch = Callable[..., TouchpointRecorded]
 ANA = "ana@acme.example"
 GOOD = {"cargo": "Head of operations", "empleados": "51-200"}
-
-
-@pytest_asyncio.fixture
-async def client(kept: Any, tmp_path: Path) -> AsyncIterator[Callable[[str], httpx.AsyncClient]]:
-    """`client("reader")`: an HTTP client whose token may read; `client("ana")` is bound to that rep."""
-    given = {name: secrets.token_urlsafe(16) for name in ("reader", "ana", "bea", "writer", "luis")}
-    entries = [
-        {
-            "name": name,
-            "sha256": sha256(token.encode()).hexdigest(),
-            "scopes": {"writer": ["touchpoints"], "luis": ["manage"]}.get(name, ["read"]),
-            **({"rep": name} if name in ("ana", "bea") else {}),
-        }
-        for name, token in given.items()
-    ]
-    path = tmp_path / "tokens.yaml"
-    path.write_text(yaml.safe_dump({"tokens": entries}))
-    own = replace(service)
-    settings = Settings(database=kept.dsn, kafka="127.0.0.1:9", tokens=path, topics="local")
-    async with own.opened(settings):
-        transport = httpx.ASGITransport(Guard(own.app()))
-
-        def made(name: str) -> httpx.AsyncClient:
-            headers = {"authorization": f"Bearer {given[name]}"}
-            return httpx.AsyncClient(transport=transport, base_url="http://scoring", headers=headers)
-
-        yield made
 
 
 async def test_a_lead_with_every_reason_and_what_is_missing(kept: Any, make: Touch, client: Any) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
 
-from relevo.events import LeadQualified, TouchpointRecorded
-from scoring.handlers import score_touchpoints
+from relevo.events import LeadAccepted, LeadQualified, TouchpointRecorded
+from scoring.handlers import learn_outcomes, score_touchpoints
 
 learning = pytest.importorskip("scoring.learning", reason="needs the extra scoring[learn]")
 from scoring.learn import learn_from, model_card  # noqa: E402
@@ -99,7 +99,10 @@ def test_too_few_teach_nothing() -> None:
 
 
 async def test_from_recorded_answers_to_a_chance_with_reasons(kept: Any, make: Touch) -> None:
-    """Sales likes big companies; the model finds out, and says so of those it has not answered."""
+    """Sales likes big companies; the model finds out, and says so of those it has not answered. Where the playbook
+    gives it weight, those it has little hope for fall a level, with the reason; answered, they stand as before."""
+    scoring = kept.documents["scoring.yaml"].replace("levels: {1: 40, 2: 10}", "levels: {1: 40, 2: 15}")
+    await kept.publish(scoring=scoring + "learnt_weight: 0.9\n")
     now = await kept.stop_the_clock()
     dice = random.Random(3)
     told = []
@@ -118,6 +121,7 @@ async def test_from_recorded_answers_to_a_chance_with_reasons(kept: Any, make: T
             "insert into outcome (event_id, lead_id, cycle, kind, at) values ($1, $2, 1, $3, now())",
             uuid4(), mql.lead_id, kind,
         )  # fmt: skip
+    before = await scored(kept)
     learnt = await kept.run(learn_from)
     assert learnt.judged[0].auc > 0.7
     rows = {row["lead_id"]: row for row in await kept.sql("select * from learnt")}
@@ -127,3 +131,30 @@ async def test_from_recorded_answers_to_a_chance_with_reasons(kept: Any, make: T
     unusual = [row for row in rows.values() if orjson.loads(row["reasons"])]
     assert unusual
     assert {orjson.loads(row["reasons"])[0][0] for row in unusual} == {"company.employees"}
+
+    fell = (await scored(kept))[len(before) :]
+    small = {str(mql.lead_id): mql for mql, size in told[220:] if size != "900"}
+    assert {each["lead_id"] for each in fell} == small.keys()
+    for each in fell:
+        assert (each["old"]["level"], each["new"]["level"]) == (2, 3)
+        (why,) = [reason for reason in each["reasons"] if reason["id"] == "learnt-score"]
+        chance = rows[UUID(each["lead_id"])]["chance"]
+        assert why["name"] == f"Learnt score: a chance of {chance:.0%}"
+        (form,) = [reason["points"] for reason in each["reasons"] if reason["id"] == "form"]
+        assert each["new"]["engagement"] == pytest.approx(0.1 * form + 0.9 * chance * 40)
+        assert form + why["points"] == pytest.approx(each["new"]["engagement"])
+
+    one = next(iter(small.values()))
+    accepted = LeadAccepted(
+        at=now, by="rep:ana", lead_id=one.lead_id, cycle=1, playbook=one.playbook, assignment_id=uuid4(), version=1,
+        rep="ana", channel="api",
+    )  # fmt: skip
+    (again,) = await kept.handle(learn_outcomes, accepted)
+    assert (again.old.level, again.new.level) == (3, 2)
+    assert "learnt-score" not in {reason.id for reason in again.reasons}
+
+
+async def scored(kept: Any) -> list[dict[str, Any]]:
+    """What `lead.scored` has told."""
+    told = await kept.sql("select value from outbox where type = 'lead.scored.v1' order by id")
+    return [orjson.loads(row[0]) for row in told]

@@ -12,11 +12,11 @@ from relevo.events.identity import SubjectKind
 from relevo.events.leads import PastOwner, Snapshot
 from relevo.events.vocabulary import Grade, Level
 from relevo.playbook import Activation, Criterion, Exclusion, Persona, RuleFailed, format_duration
-from scoring import engagement, facts
+from scoring import chance, engagement, facts
 from scoring.fit import fit
 from scoring.lead import Lead
 from scoring.moments import moment
-from scoring.score import terms
+from scoring.score import terms, weigh
 from scoring.tell import Now, snapshot
 
 
@@ -96,6 +96,10 @@ class Missing(Part):
 
 class LearntShown(Part):
     chance: float = Field(description="That sales accepts the lead.")
+    points: float = Field(
+        default=0.0,
+        description="What it adds to engagement, by the playbook's `learnt_weight`; 0 unless an MQL not answered yet.",
+    )
     reasons: tuple[tuple[str, float], ...] = Field(
         description="What the chance would lose without that, weightiest first."
     )
@@ -116,7 +120,7 @@ class LeadShown(Part):
     signals: tuple[SignalShown, ...]
     companies: tuple[CompanyShown, ...]
     exclusions: tuple[Asked, ...]
-    learnt: LearntShown | None = Field(description="What the learnt model says; it decides nothing.")
+    learnt: LearntShown | None = Field(description="What the learnt model says; it makes nobody an MQL.")
     missing: Missing | None = Field(description="None where it is an MQL of this cycle.")
     owners: tuple[PastOwner, ...]
     snapshot: Snapshot
@@ -143,8 +147,9 @@ def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now, learnt: 
     about = playbook.activation("lead", known)
     best = fit(known, playbook, [])
     read = terms(lead, playbook, now.at)
-    points = engagement.total(read.values())
+    points = weigh(lead, playbook, read)
     level = playbook.scoring.levels.level(points)
+    adds = chance.adds(lead, playbook.scoring, engagement.total(read.values()))
     score = ScoreShown(
         cell=f"{best.grade}{level}",
         persona=best.persona,
@@ -163,7 +168,7 @@ def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now, learnt: 
         cycle=lead.cycle,
         qualified_at=lead.qualified_at,
         score=score,
-        level_until=engagement.falls_at(read.values(), playbook.scoring.levels, now.at),
+        level_until=engagement.falls_at(read.values(), chance.levels(lead, playbook.scoring), now.at),
         personas=personas,
         signals=tuple(
             SignalShown(
@@ -190,7 +195,7 @@ def explain(lead: Lead, recent: Iterable[TouchpointRecorded], now: Now, learnt: 
             for group in playbook.scoring.companies
         ),
         exclusions=exclusions,
-        learnt=learnt,
+        learnt=learnt and learnt.model_copy(update={"points": round(adds, 6)}),
         missing=None if lead.qualified_at is not None else _missing(lead, points, personas, exclusions, now),
         owners=lead.owners,
         snapshot=snapshot(lead, sums.facts, recent, playbook),

@@ -21,7 +21,7 @@ from scoring import around, queries, ties, whose
 from scoring.batch import Judged, Said, companies_met, needs_history, walk
 from scoring.companies import Companies, company_of
 from scoring.kept import KINDS, Outcome, keep_mqls, keep_outcomes
-from scoring.lead import REBUILD, Lead, disqualify, owned, recycle
+from scoring.lead import REBUILD, Lead, disqualify, owned, recycle, settle
 from scoring.score import Because, judge, rebuild
 from scoring.tell import SHOWN, Now, events, incomplete
 
@@ -89,7 +89,7 @@ def _after(lead: Lead, outcome: LeadAssigned | Outcome) -> Lead:
             return recycle(lead, outcome)
         case LeadDisqualified():
             return disqualify(lead, outcome)
-    return lead
+    return settle(lead)
 
 
 async def judge_again(

@@ -91,7 +91,7 @@ class Lead:
 
     Signals and hand-raises count what occurred after `cycle_from` (None: everything). Before `cool_until` only a
     hand-raise qualifies it. `restricted`: what a merge by hand says of its consent, as of the merge. `partings` counts
-    the unmerges that took subjects away from it.
+    the unmerges that took subjects away from it. `chance`: that sales accepts this MQL, until it answers.
     """
 
     lead_id: UUID
@@ -108,14 +108,14 @@ class Lead:
     restricted: Facts = field(default_factory=dict)
     partings: int = 0
     held: Held | None = None
+    chance: float | None = None
 
     @property
     def cycle_from_micros(self) -> int:
         return micros(self.cycle_from) if self.cycle_from is not None else 0
 
     def due_at(self, as_of: datetime) -> datetime | None:
-        """When to judge it again though nothing happens: its cool-down, or its disqualification, ends, or the clicks
-        it rests on have settled."""
+        """When to judge it again though nothing happens: a cool-down or disqualification ends, clicks have settled."""
         if self.disqualified is not None:
             return self.disqualified.until
         if self.held is not None:
@@ -161,6 +161,7 @@ def recycle(lead: Lead, event: Ending) -> Lead:
         qualified_at=None,
         disqualified=None,
         held=None,
+        chance=None,
     )
 
 
@@ -172,7 +173,12 @@ def disqualify(lead: Lead, event: Ending) -> Lead:
     blocked = Disqualified(
         event.reason, event.at, event.until, {name: value_of(lead.sums.facts, name) for name in named}
     )
-    return replace(lead, version=REBUILD, cycle_from=event.at, disqualified=blocked)
+    return replace(lead, version=REBUILD, cycle_from=event.at, disqualified=blocked, chance=None)
+
+
+def settle(lead: Lead) -> Lead:
+    """Sales has answered: the lead is judged again without what the learnt score guessed."""
+    return lead if lead.chance is None else replace(lead, version=REBUILD, chance=None)
 
 
 def _of_this_cycle(lead: Lead, told_of: UUID, cycle: int) -> bool:
@@ -211,6 +217,7 @@ def absorb(survivor: Lead, lost: Lead) -> Lead:
         disqualified=survivor.disqualified or lost.disqualified,
         owners=(*survivor.owners, *(owner for owner in lost.owners if owner not in survivor.owners)),
         restricted=survivor.restricted | lost.restricted,
+        chance=lost.chance if survivor.chance is None else survivor.chance,
     )
 
 

@@ -1,6 +1,7 @@
 """`python -m scoring learn`: what sales' answers teach, as a report, a model card, and a chance for each open MQL."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,8 @@ import typer
 
 from relevo.service import Service
 from relevo.stream import Transaction
+from scoring import ties
+from scoring.handlers import judge_again
 from scoring.kept import Answered, answered
 
 if TYPE_CHECKING:
@@ -51,7 +54,8 @@ def add_to(app: typer.Typer, service: Service) -> None:
 
 
 async def learn_from(tx: Transaction) -> "Learnt":
-    """Learn, and keep what the better model says of every MQL that sales has not answered. Raises Refused."""
+    """Learn, and keep what the better model says of every MQL that sales has not answered; those whose level it changes
+    are told. Raises Refused."""
     from scoring import learning
 
     every = await answered(tx)
@@ -68,6 +72,13 @@ async def learn_from(tx: Transaction) -> "Learnt":
     await tx.driver_sql("delete from learnt")
     if rows:
         await tx.driver_sql(_KEEP, *map(list, zip(*rows.values(), strict=True)))
+    where, leads = await ties.lock_current(tx, rows.keys())
+    guessed = {
+        lead.lead_id: replace(lead, chance=rows[told_as][1])
+        for told_as, now in where.items()
+        if (lead := leads.get(now)) is not None and lead.qualified_at is not None
+    }
+    tx.emit(*await judge_again(tx, guessed))
     return learnt
 
 
@@ -103,6 +114,7 @@ def model_card(learnt: "Learnt", at: datetime) -> str:
         *(f"| {name} | {weight:+.2f} |" for name, weight in learnt.weights[:20]), "",
         "## Limits", "",
         "It repeats what sales did, habits and mistakes with it, and knows nothing of leads that never were MQLs.",
-        "It is shown beside a lead with its reasons and decides nothing. Learn again each quarter.",
+        "It is shown beside a lead with its reasons. By `learnt_weight` of scoring.yaml it moves the level of MQLs that"
+        " sales has not answered; it makes nobody an MQL. Learn again each quarter.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"

@@ -59,6 +59,8 @@ def _outcome(lead: Lead) -> dict[str, Any]:
         outcome["restricted"] = lead.restricted
     if lead.held is not None:
         outcome["held"] = tuple(lead.held)
+    if lead.chance is not None:
+        outcome["chance"] = lead.chance
     return outcome
 
 
@@ -86,6 +88,7 @@ def _from_outcome(outcome: dict[str, Any]) -> dict[str, Any]:
         "disqualified": _disqualified(out) if out else None,
         "owners": tuple(PastOwner.model_validate(owner) for owner in outcome.get("owners", ())),
         "restricted": {name: (at, value) for name, (at, value) in outcome.get("restricted", {}).items()},
+        "chance": outcome.get("chance"),
         "held": Held(datetime.fromisoformat(held[0]), UUID(held[1]) if held[1] else None) if held else None,
     }
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from relevo.events import TouchpointRecorded
 from relevo.events.leads import Contribution, Trigger
 from relevo.playbook import Playbook, RuleFailed
-from scoring import companies, engagement, facts, machines
+from scoring import chance, companies, engagement, facts, machines
 from scoring.engagement import Decaying, Term
 from scoring.fit import fit
 from scoring.fold import SETTLED, fold
@@ -106,7 +106,7 @@ def judge(
     elif lead.disqualified is not None:
         lead = readmit(lead, as_of)
     read = terms(lead, playbook, as_of)
-    points = engagement.total(read.values())
+    points = weigh(lead, playbook, read)
     grade, level = sums.fit.grade, playbook.scoring.levels.level(points)
     old = lead.said
     changed = old is None or old.grade != grade or old.level != level
@@ -127,7 +127,7 @@ def judge(
         changed=changed,
         trigger=None if kind is None else _trigger(kind, sums, new, playbook, tipped),
         reasons=reasons(lead, playbook, read),
-        level_until=engagement.falls_at(read.values(), playbook.scoring.levels, as_of),
+        level_until=engagement.falls_at(read.values(), chance.levels(lead, playbook.scoring), as_of),
     )
 
 
@@ -139,6 +139,12 @@ def terms(lead: Lead, playbook: Playbook, as_of: datetime) -> dict[str, Term]:
         group = companies.terms(lead, playbook.scoring.companies, at)
         read |= {signal: term for signal, (term, _) in group.items()}
     return read
+
+
+def weigh(lead: Lead, playbook: Playbook, read: Mapping[str, Term]) -> float:
+    """Engagement: the sum of the signals, and what the learnt score adds."""
+    points = engagement.total(read.values())
+    return round(points + chance.adds(lead, playbook.scoring, points), 6)
 
 
 Kind = Because | Literal["hand_raise"]
@@ -201,7 +207,7 @@ def _trigger(kind: Kind, sums: Sums, new: Standing, playbook: Playbook, tipped: 
 
 
 def reasons(lead: Lead, playbook: Playbook, read: Mapping[str, Term]) -> list[Reason]:
-    """The best persona's criteria that hold, then the signals that still weigh anything, the company's last."""
+    """The best persona's criteria that hold; then of engagement the signals, the company's, the learnt score."""
     found: list[Reason] = []
     sums = lead.sums
     persona = playbook.persona(sums.fit.persona or "") if sums.fit is not None else None
@@ -216,6 +222,8 @@ def reasons(lead: Lead, playbook: Playbook, read: Mapping[str, Term]) -> list[Re
             at = companies.since(group, sums.company)
             kept = Decaying(group.points, at, 0) if at is not None else None
             found.append(Reason("signal", group.id, group.name, points, None, kept))
+    if abs(points := chance.adds(lead, playbook.scoring, engagement.total(read.values()))) >= LEAST_SHOWN:
+        found.append(Reason("signal", chance.ID, f"Learnt score: a chance of {lead.chance:.0%}", points))
     return found
 
 

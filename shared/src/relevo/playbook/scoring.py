@@ -80,7 +80,9 @@ class Scoring(Part):
     levels: Levels
     qualification: Qualification
     exclusions: tuple[Exclusion, ...] = ()
-    learnt_weight: Number = Field(default=0.0, ge=0, le=1, description="Share of the learnt score; 0 = unused.")
+    learnt_weight: Number = Field(
+        default=0.0, ge=0, le=1, description="Share of the learnt score in the engagement of MQLs; 0 = unused."
+    )
 
     def signals_for(self, touch: str) -> tuple[Signal, ...]:
         """The signals that a touchpoint of this type can feed: a page view never evaluates e-mail rules."""
