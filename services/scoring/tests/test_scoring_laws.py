@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relevo.events import TouchpointRecorded
-from relevo.playbook import Playbook
+from relevo.playbook import Playbook, load
 from scoring.engagement import Decaying
 from scoring.lead import Lead
 from scoring.score import judge, rebuild, score
@@ -154,3 +154,19 @@ def test_a_signal_the_playbook_no_longer_knows_counts_for_nothing(playbook: Play
     assert standing(lead, playbook, NOW) == ("C3", 5, 4)
     after, _, _ = score(lead, [make("form_submitted", who=PEOPLE[0], at=NOW)], playbook, NOW)
     assert standing(after, playbook, NOW) == ("C2", 5, 24)
+
+
+def test_a_rule_that_fails_for_one_touchpoint_fails_each_time_and_spoils_no_other(
+    documents: dict[str, str], make: Touch
+) -> None:
+    """What touchpoints feed is remembered by their values, but never where a rule could not be answered."""
+    rule = "100 / size(touch.title) > 5"  # nothing can be divided by an empty title
+    broken = load(documents | {"scoring.yaml": documents["scoring.yaml"].replace("touch.path == '/prices'", rule)})
+    titles = ["Prices", "", "Prices", "", "Terms and conditions of everything we sell"]
+    touches = [
+        each.model_copy(update={"what": each.what.model_copy(update={"title": title})})
+        for title, each in zip(titles, told(make, [{"what": "page_viewed", "at": NOW}] * 5), strict=True)
+    ]
+    lead, _, failed = score(Lead(uuid4(), "email", broken.version), touches, broken, NOW)
+    assert [(each.file, each.line) for each in failed] == [("scoring.yaml", 5)] * 2
+    assert {name: kept.touchpoints for name, kept in lead.sums.signals.items()} == {"page": 5, "prices": 2}

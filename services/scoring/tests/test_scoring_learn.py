@@ -13,10 +13,11 @@ import orjson
 import pytest
 
 from relevo.events import LeadAccepted, LeadQualified, TouchpointRecorded
+from scoring import learning
 from scoring.handlers import learn_outcomes, score_touchpoints
+from scoring.learn import learn_from
 
-learning = pytest.importorskip("scoring.learning", reason="needs the extra scoring[learn]")
-from scoring.learn import learn_from, model_card  # noqa: E402
+models = pytest.importorskip("scoring.models", reason="needs the extra scoring[learn]")
 
 BESIDE = Path(__file__).parents[4] / "shared" / "material"
 BANK = Path(os.environ.get("RELEVO_MATERIAL", BESIDE)) / "datasets" / "bank-full.csv"
@@ -50,7 +51,7 @@ def bank() -> list[Any]:
 @with_material
 @pytest.mark.timeout(600)  # 45,000 calls, twice over: a minute on two quiet cores
 def test_what_a_banks_calls_teach_holds_for_calls_it_never_saw(bank: list[Any]) -> None:
-    learnt = learning.learn(bank)
+    learnt = models.learn(bank)
     judged = {each.kind: each for each in learnt.judged}
     assert judged["logistic"].auc >= 0.76
     assert judged["boosting"].auc >= 0.79
@@ -60,7 +61,7 @@ def test_what_a_banks_calls_teach_holds_for_calls_it_never_saw(bank: list[Any]) 
     for said, came, leads in judged["boosting"].reliability:
         assert leads > 1_000
         assert abs(said - came) < 0.05  # it means what it says
-    card = model_card(learnt, T0)
+    card = learning.model_card(learnt, T0)
     assert "Reliability" in card
     assert "poutcome = success" in card
     usual = learning.usual(bank)
@@ -75,7 +76,7 @@ def test_shuffled_answers_teach_nothing_and_it_says_so(bank: list[Any]) -> None:
     random.Random(1).shuffle(answers)
     shuffled = [lead._replace(accepted=answer) for lead, answer in zip(bank, answers, strict=False)]
     with pytest.raises(learning.Refused, match="no signal"):
-        learning.learn(shuffled)
+        models.learn(shuffled)
 
 
 @pytest.mark.parametrize("leak", ["word", "number"])
@@ -89,13 +90,13 @@ def test_a_feature_that_tells_the_answer_is_refused_by_its_name(leak: str) -> No
         features = {"country": dice.choice(["ES", "PT"]), "employees": dice.random(), "deal_stage": planted}
         leads.append(learning.Learnable(T0 + timedelta(minutes=number), features, accepted))
     with pytest.raises(learning.Refused, match=r"^deal_stage: "):
-        learning.learn(leads)
+        models.learn(leads)
 
 
 def test_too_few_teach_nothing() -> None:
     leads = [learning.Learnable(T0 + timedelta(n), {"country": "ES"}, n < 39) for n in range(400)]
     with pytest.raises(learning.Refused, match="39 accepted"):
-        learning.learn(leads)
+        models.learn(leads)
 
 
 async def test_from_recorded_answers_to_a_chance_with_reasons(kept: Any, make: Touch) -> None:

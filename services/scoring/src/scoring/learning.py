@@ -1,38 +1,24 @@
-"""Learns from what sales accepted and rejected: two calibrated models, judged on later leads than they saw. Pure.
+"""What a lead teaches, how good a model is, and what is to be said of it. Pure; the models are in `models`."""
 
-Needs the extra `scoring[learn]`; the stream never imports this. Trained on the earlier three quarters, judged on the
-later one, which no model, calibration or choice has seen. Without signal there it says so and offers nothing.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
-import numpy as np
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss, roc_auc_score
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from scoring.kept import Answered
 
 Kind = Literal["logistic", "boosting"]
 Value = str | float | bool | None
+Features = Mapping[str, Value]
 LEAST: Final = 40  # of each: fewer teach nothing that would hold
-LATER: Final = 0.25  # the share of leads, the newest, that only judge
-LEAKS: Final = 0.95  # AUC of one feature alone: no honest one knows the answer so well
 SIGNAL: Final = 0.55  # AUC below which, or a Brier score no better than the base rate's, nothing is offered
-BINS: Final = 10
-_RARE: Final = 20  # levels of a feature with fewer leads are one
 
 
 class Learnable(NamedTuple):
     """One lead as it was before the hand-off, and whether sales accepted it."""
 
     at: datetime
-    features: Mapping[str, Value]
+    features: Features
     accepted: bool
 
 
@@ -59,61 +45,24 @@ class Judged:
 
 @dataclass(frozen=True)
 class Learnt:
-    """Both models, the better one first; `names` are the features, `models` say the chance of acceptance."""
+    """Both models, the better one first; `names` are the features; `chances` says for each lead what the better one
+    says: the chance of acceptance."""
 
     names: tuple[str, ...]
     judged: tuple[Judged, ...]
-    models: Mapping[Kind, Any]
+    chances: Callable[[Sequence[Features]], list[float]]
     trained_on: int
     judged_on: int
     accepted: float
     weights: tuple[tuple[str, float], ...]
     """The logistic model's, on the log-odds, weightiest first."""
 
-    def chance(self, kind: Kind, leads: Sequence[Mapping[str, Value]]) -> list[float]:
-        return [float(each) for each in self.models[kind].predict_proba(_columns(leads, self.names))[:, 1]]
-
-    def reasons(self, lead: Mapping[str, Value], usual: Mapping[str, Value]) -> list[tuple[str, float]]:
-        """What the better model's chance owes to each feature in which the lead is not as usual; weightiest first."""
+    def reasons(self, lead: Features, usual: Features) -> list[tuple[str, float]]:
+        """What the chance owes to each feature in which the lead is not as usual; weightiest first."""
         names = [name for name in self.names if lead.get(name) != usual.get(name)]
-        first, *others = self.chance(self.judged[0].kind, [lead, *({**lead, name: usual.get(name)} for name in names)])
+        first, *others = self.chances([lead, *({**lead, name: usual.get(name)} for name in names)])
         parts = [(name, first - other) for name, other in zip(names, others, strict=True)]
         return sorted(parts, key=lambda each: -abs(each[1]))
-
-
-def learn(leads: Sequence[Learnable], *, seed: int = 0) -> Learnt:
-    """Raises Refused: too few, a feature that leaks the answer (by its name), or no signal on later leads."""
-    ordered = sorted(leads, key=lambda lead: lead.at)
-    accepted = sum(lead.accepted for lead in ordered)
-    if min(accepted, len(ordered) - accepted) < LEAST:
-        raise Refused(f"{accepted} accepted and {len(ordered) - accepted} rejected leads: it takes {LEAST} of each")
-    every = sorted({name for lead in ordered for name in lead.features})
-    names = tuple(name for name in every if not _is_nearly_an_id([lead.features.get(name) for lead in ordered]))
-    answer = np.array([lead.accepted for lead in ordered])
-    table = _columns([lead.features for lead in ordered], names)
-    if leaking := _leaking(table, answer, names):
-        raise Refused(
-            f"{', '.join(leaking)}: known only after sales had answered, it seems, since alone it tells the answer;"
-            " leave it out"
-        )
-    cut = int(len(ordered) * (1 - LATER))
-    if len(set(answer[:cut])) < 2 or len(set(answer[cut:])) < 2:
-        raise Refused("the earlier or the later leads were all accepted, or all rejected: there is nothing to compare")
-    models: dict[Kind, Any] = {}
-    judged = []
-    for kind in ("logistic", "boosting"):
-        model = CalibratedClassifierCV(_model(kind, table, seed), method="isotonic" if cut > 2_000 else "sigmoid", cv=3)
-        model.fit(table[:cut], answer[:cut])
-        models[kind] = model
-        judged.append(_judge(kind, model.predict_proba(table[cut:])[:, 1], answer[cut:], answer[:cut].mean()))
-    judged.sort(key=lambda each: each.brier)
-    if not judged[0].has_signal:
-        raise Refused(
-            f"no signal: on later leads the better model has an AUC of {judged[0].auc:.2f} (0.5 is a coin) and a Brier"
-            f" score of {judged[0].brier:.4f} (the base rate's is {judged[0].base_brier:.4f}); nothing is offered"
-        )
-    plain = _model("logistic", table, seed).fit(table[:cut], answer[:cut])
-    return Learnt(names, tuple(judged), models, cut, len(ordered) - cut, float(answer.mean()), _weights(plain, names))
 
 
 def usual(leads: Sequence[Learnable]) -> dict[str, Value]:
@@ -126,95 +75,43 @@ def usual(leads: Sequence[Learnable]) -> dict[str, Value]:
     return found
 
 
-def _is_nearly_an_id(values: Sequence[Value]) -> bool:
+def is_nearly_an_id(values: Sequence[Value]) -> bool:
     """Words that hardly two leads share say of each lead what that one did, and nothing of the next."""
     words = [value for value in values if isinstance(value, str)]
     return len(set(words)) > len(values) / 5
 
 
-def _columns(leads: Sequence[Mapping[str, Value]], names: Sequence[str]) -> Any:
-    return np.array([[_cell(lead.get(name)) for name in names] for lead in leads], dtype=object)
+def learnable(mql: Answered) -> Learnable:
+    """The lead as it was told to sales: nothing that came later."""
+    features: dict[str, Any] = {"cell": mql.cell, "persona": mql.persona, "source": mql.source}
+    features["trigger"] = mql.trigger["id"]
+    for reason in mql.contributions:
+        features[f"{reason['kind']} {reason['id']}"] = float(reason["points"])
+    for name, value in mql.attributes.items():
+        if isinstance(value, bool | int | float | str):
+            features[name] = value if isinstance(value, bool | str) else float(value)
+    return Learnable(mql.at, features, bool(mql.accepted))
 
 
-def _cell(value: Value) -> float | str:
-    if value is None:
-        return "–"
-    return str(value) if isinstance(value, bool | str) else float(value)
-
-
-def _split(table: Any) -> tuple[list[int], list[int]]:
-    """Columns of words, columns of numbers (unknown is 0 there, as in the playbook)."""
-    words = [n for n in range(table.shape[1]) if any(isinstance(each, str) and each != "–" for each in table[:, n])]
-    return words, [n for n in range(table.shape[1]) if n not in words]
-
-
-class _Numbers(StandardScaler):  # type: ignore[misc]
-    """Numbers spread evenly: a budget of a million must not drown all others."""
-
-    def fit(self, table: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        return super().fit(_signed_log(table), y, sample_weight)
-
-    def transform(self, table: Any, copy: Any = None) -> Any:
-        return super().transform(_signed_log(table), copy)
-
-
-def _signed_log(table: Any) -> Any:
-    numbers = np.where(table == "–", 0.0, table).astype(float)
-    return np.sign(numbers) * np.log1p(np.abs(numbers))
-
-
-def _model(kind: Kind, table: Any, seed: int) -> Pipeline:
-    words, numbers = _split(table)
-    if kind == "logistic":
-        each = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=_RARE)
-        return make_pipeline(
-            ColumnTransformer([("word", each, words), ("number", _Numbers(), numbers)]),
-            LogisticRegression(max_iter=1_000, C=1.0),
-        )
-    coded = OrdinalEncoder(
-        handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=_RARE, max_categories=200
-    )
-    boosting = HistGradientBoostingClassifier(
-        max_iter=150, learning_rate=0.06, max_leaf_nodes=15, min_samples_leaf=_RARE, random_state=seed
-    )
-    return make_pipeline(ColumnTransformer([("word", coded, words), ("number", _Numbers(), numbers)]), boosting)
-
-
-def _leaking(table: Any, answer: Any, names: Sequence[str]) -> list[str]:
-    """Features that alone tell the answer: of words by their share of acceptance, of numbers by their size."""
-    words, _ = _split(table)
-    found = []
-    for number, name in enumerate(names):
-        column = table[:, number]
-        if number in words:
-            _, which, size = np.unique(column.astype(str), return_inverse=True, return_counts=True)
-            said = (np.bincount(which, answer) / size)[which]
-        else:
-            said = np.where(column == "–", 0.0, column).astype(float)
-        auc = roc_auc_score(answer, said)
-        if max(auc, 1 - auc) >= LEAKS:
-            found.append(name)
-    return found
-
-
-def _judge(kind: Kind, said: Any, came: Any, base: float) -> Judged:
-    order = np.argsort(-said, kind="stable")
-    tenth = order[: max(1, len(order) // 10)]
-    bins = [each for each in np.array_split(np.argsort(said, kind="stable"), BINS) if len(each)]
-    return Judged(
-        kind=kind,
-        auc=float(roc_auc_score(came, said)),
-        brier=float(brier_score_loss(came, said)),
-        base_brier=float(np.mean((came - base) ** 2)),
-        lift=float(came[tenth].mean() / came.mean()),
-        reliability=tuple((float(said[each].mean()), float(came[each].mean()), len(each)) for each in bins),
-    )
-
-
-def _weights(model: Pipeline, names: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    features, logistic = model[0].get_feature_names_out(), model[-1]
-    pairs = []
-    for feature, weight in zip(features, logistic.coef_[0], strict=True):
-        column, _, level = feature.partition("__x")[2].partition("_")
-        pairs.append((names[int(column)] + (f" = {level}" if level else ""), float(weight)))
-    return tuple(sorted(pairs, key=lambda each: -abs(each[1])))
+def model_card(learnt: Learnt, at: datetime) -> str:
+    """What it is, what it was taught and judged on, how good it is, what it may not be used for."""
+    best = learnt.judged[0]
+    lines = [
+        f"# The learnt score of {at:%F}", "",
+        "It says the chance that sales accepts an MQL, from what was known of the lead at the hand-off. Taught on the"
+        f" {learnt.trained_on:,} earlier leads that sales answered, judged on the {learnt.judged_on:,} later ones,"
+        f" which it never saw; {learnt.accepted:.0%} of all were accepted. Both are calibrated on earlier leads.", "",
+        "| model | AUC | Brier score | base rate's Brier score | lift of the best tenth |", "|---|---|---|---|---|",
+        *(f"| {j.kind} | {j.auc:.3f} | {j.brier:.4f} | {j.base_brier:.4f} | {j.lift:.2f} |" for j in learnt.judged), "",
+        f"## Reliability of the better one ({best.kind})", "",
+        "Of leads it gave about the same chance, so many were accepted:", "",
+        "| it said | it came | leads | |", "|---|---|---|---|",
+        *(f"| {said:.0%} | {came:.0%} | {n:,} | {'█' * round(came * 30)} |" for said, came, n in best.reliability), "",
+        "## What weighs most (logistic model, log-odds)", "", "| feature | weight |", "|---|---|",
+        *(f"| {name} | {weight:+.2f} |" for name, weight in learnt.weights[:20]), "",
+        "## Limits", "",
+        "It repeats what sales did, habits and mistakes with it, and knows nothing of leads that never were MQLs.",
+        "It is shown beside a lead with its reasons. By `learnt_weight` of scoring.yaml it moves the level of MQLs that"
+        " sales has not answered; it makes nobody an MQL. Learn again each quarter.",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
