@@ -4,20 +4,26 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import orjson
 import pytest
 import pytest_asyncio
+import yaml
 
 from handoff.channels import CHANNELS, Tools
 from handoff.deliver import pack, record
+from handoff.main import service
 from handoff.settings import Settings
 from handoff.vault import Vault, vault
-from relevo.events import LeadQualified, PlaybookStamp
+from relevo.events import LeadAssigned, LeadQualified, PlaybookStamp
 from relevo.events.leads import Company, Contact, Contribution, Score, Snapshot, TouchSummary, Trigger
 from relevo.playbook import Playbook, load
+from relevo.service.web import Guard
 from relevo.testing.kept import Kept, migrated_database
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -283,3 +289,49 @@ async def target() -> AsyncIterator[Callable[..., Awaitable[Target]]]:
     yield start
     for server in servers:
         server.close()
+
+
+TOKENS: dict[str, dict[str, Any]] = {
+    "boss": {"scopes": ["read", "answer", "manage", "operate"]},
+    "reader": {"scopes": ["read"]},
+    "ana": {"scopes": ["read", "answer"], "rep": "ana"},
+    "bea": {"scopes": ["read", "answer"], "rep": "bea"},
+    "console": {"scopes": ["read", "answer", "manage", "act-for"]},
+}
+
+
+@dataclass
+class Api:
+    """The service's routes on a real database, asked by whoever holds a token."""
+
+    client: httpx.AsyncClient
+    kept: Any
+
+    async def get(self, path: str, who: str = "boss", **params: Any) -> httpx.Response:
+        return await self.client.get(path, headers={"authorization": f"Bearer {who}"}, params=params)
+
+    async def post(self, path: str, body: Any = None, who: str = "boss", **headers: str) -> httpx.Response:
+        sent = {"authorization": f"Bearer {who}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return await self.client.post(path, headers=sent, content=orjson.dumps({} if body is None else body))
+
+    async def answer(
+        self, of: LeadAssigned, act: str, who: str = "boss", version: int = 1, **more: Any
+    ) -> httpx.Response:
+        return await self.post(f"/v1/assignments/{of.assignment_id}/{act}", {"version": version, **more}, who)
+
+    async def said(self) -> list[tuple[str, dict[str, Any]]]:
+        """What the outbox holds, in order."""
+        rows = await self.kept.sql("select type, value from outbox order by id")
+        return [(row["type"], orjson.loads(row["value"])) for row in rows]
+
+
+@pytest_asyncio.fixture
+async def api(kept: Any, tmp_path: Path) -> AsyncIterator[Api]:
+    tokens = [{"name": name, "sha256": sha256(name.encode()).hexdigest(), **rest} for name, rest in TOKENS.items()]
+    file = tmp_path / "tokens.yaml"
+    file.write_text(yaml.safe_dump({"tokens": tokens}))
+    settings = kept.settings(tokens=file)
+    async with service.opened(settings) as opened:
+        transport = httpx.ASGITransport(Guard(opened.app(), larger=service.larger_bodies))
+        async with httpx.AsyncClient(transport=transport, base_url="http://handoff") as client:
+            yield Api(client, kept)

@@ -4,7 +4,7 @@ the number of leads when reps come and go. `-s` prints the figures; `RELEVO_FAIR
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain, pairwise
 from uuid import UUID
@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handoff.eligible import NEW, Lead, RepState, TeamState
+from handoff.evenness import Turns, deviation, jain
 from handoff.route import Decision, after, route
 from relevo.playbook import Playbook, load
 
@@ -66,17 +67,6 @@ def give(
     decision = route(playbook, lead, {"team": present}, now)
     assert decision is not None
     return after(present, decision, now), decision
-
-
-def deviation(state: TeamState) -> float:
-    return max(abs(rep.assigned - rep.target) for rep in state.values())
-
-
-def jain(state: Mapping[str, RepState]) -> float:
-    """Jain's fairness index of what each got for what they should have got: 1 is perfectly fair (Jain, Chiu, Hawe
-    1984)."""
-    ratios = [rep.assigned / rep.target for rep in state.values() if rep.target]
-    return sum(ratios) ** 2 / (len(ratios) * sum(ratio * ratio for ratio in ratios))
 
 
 # Equal weights: 40 examples of at least 250 leads are 10,000 assignments, and one team gets 10,000 in a row.
@@ -181,34 +171,17 @@ def comings_and_goings(chance: random.Random, reps: int) -> set[str]:
     return {f"r{n}" for n in range(reps) if chance.random() < n / reps * 0.8}
 
 
-def in_turns(leads: Sequence[set[str]], reps: Sequence[str], weights: Sequence[float]) -> dict[str, RepState]:
-    """The same leads by plain round robin: the next one in the circle who is not away."""
-    place, states = 0, dict.fromkeys(reps, NEW)
-    for away in leads:
-        able = [rep for rep in reps if rep not in away]
-        if not able:
-            continue
-        while reps[place % len(reps)] in away:
-            place += 1
-        chosen, place = reps[place % len(reps)], place + 1
-        whole = sum(weight for rep, weight in zip(reps, weights, strict=True) if rep in able)
-        for rep, weight in zip(reps, weights, strict=True):
-            if rep in able:
-                states[rep] = states[rep]._replace(target=states[rep].target + weight / whole)
-        states[chosen] = states[chosen]._replace(assigned=states[chosen].assigned + 1)
-    return states
-
-
 @pytest.mark.parametrize("weights", [[1.0] * 8, [0.5, 1, 1, 1, 2, 2, 4, 8]], ids=["equal", "weighted"])
 def test_who_comes_and_goes_gets_a_fair_share_of_what_they_were_there_for(team: Team, weights: list[float]) -> None:
     playbook, reps, chance = team(weights), [f"r{n}" for n in range(len(weights))], random.Random(1)
     leads = [comings_and_goings(chance, len(reps)) for _ in range(2_000)]
-    state, worst = dict[str, RepState](), 0.0
+    state, worst, circle = dict[str, RepState](), 0.0, Turns()
     for number, away in enumerate(leads):
         state, decision = give(playbook, state, number, away, reps)
         assert decision.rep not in away
+        circle.take(decision)
         worst = max(worst, deviation(state))
-    turns = in_turns(leads, reps, weights)
+    turns = circle.instead(state)
     print(f"\n{weights}: worst deviation {worst:.2f}, Jain {jain(state):.5f}; round robin {deviation(turns):.2f}, "
           f"Jain {jain(turns):.5f}")  # fmt: skip
     assert worst < 3 < deviation(turns)

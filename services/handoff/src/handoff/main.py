@@ -8,6 +8,7 @@ from handoff.handlers import assign_leads, erase, take_steps
 from handoff.measures import measure
 from handoff.sent import forget_deliveries
 from handoff.settings import Settings
+from handoff.simulations import BODY_LIMIT
 from relevo.events.topics import ASSIGNMENTS
 from relevo.service import Service
 
@@ -22,5 +23,6 @@ service = Service(
     settings_class=Settings,
     migrations="handoff.migrations",
     playbook=True,
+    larger_bodies={"/v1/simulations": BODY_LIMIT},
     description="MQLs to reps, provably fairly; signed webhooks out, answers back.",
 )

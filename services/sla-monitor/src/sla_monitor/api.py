@@ -23,6 +23,7 @@ simulations = APIRouter(prefix="/v1/simulations", tags=["simulations"])
 commitments = APIRouter(prefix="/v1/commitments", tags=["commitments"])
 
 Reader = Annotated[Actor, Depends(needs("read"))]
+Planner = Annotated[Actor, Depends(needs("playbook", "read"))]
 Cursor = Annotated[int, Query(ge=0, le=2**63 - 1, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
@@ -96,7 +97,7 @@ async def list_commitments(
     responses={200: {"model": Simulated}},
     openapi_extra=takes(Simulation),
 )
-async def simulate_playbook(request: Request, actor: Reader) -> Response:
+async def simulate_playbook(request: Request, actor: Planner) -> Response:
     """Over assignments as handoff's simulation gives them. Nothing is kept."""
     if actor.rep is not None:
         raise Problem(403, "Not a rep's to see", detail="Use a token that is not bound to a rep.")

@@ -20,6 +20,6 @@ service = Service(
     settings_class=Settings,
     migrations="sla_monitor.migrations",
     playbook=True,
-    body_limit=BODY_LIMIT,
+    larger_bodies={"/v1/simulations": BODY_LIMIT},
     description="Every promise timed in business time: warned, breached, met; never early.",
 )

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import orjson
 import typer
@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from relevo.cli.playbook import read_folder
-from relevo.cli.simulated import page, show
+from relevo.cli.simulated import show
+from relevo.cli.simulated_page import page
+from relevo.cli.simulation_parts import Found, batches, brief, owed, together
 from relevo.outbound import Client, Limits, NoAnswer, own
 from relevo.playbook import PlaybookError, load, parse_duration
 
@@ -52,28 +54,41 @@ def simulate(
         show(found, Console(highlight=False))
 
 
-async def _ask(wanted: dict[str, Any], token: str, scoring: str, handoff: str, sla_monitor: str) -> dict[str, Any]:
+async def _ask(wanted: Found, token: str, scoring: str, handoff: str, sla_monitor: str) -> Found:
+    """Scoring's MQLs go on to handoff's simulation, and whom that one gives them to, to sla-monitor's."""
     client = own(scoring, handoff, sla_monitor, limits=_LIMITS)
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     try:
-        found: dict[str, Any] = {"scoring": await _scored(client, f"{scoring}/v1/simulations", headers, wanted)}
-        wanted |= {"since": found["scoring"]["since"], "mqls": found["scoring"]["candidate"]["items"]}
-        for name, url in (("handoff", handoff), ("sla-monitor", sla_monitor)):
-            found[name] = await _also(client, f"{url}/v1/simulations", headers, wanted)
-            if found[name] is not None:
-                wanted |= {"assignments": (found[name].get("candidate") or {}).get("assignments", [])}
-        return found
+        scored = await _scored(client, f"{scoring}/v1/simulations", headers, wanted)
+        wanted |= {"since": scored["since"]}
+        mqls, current = ([brief(mql) for mql in scored[side]["items"]] for side in ("candidate", "current"))
+        given = await _also(client, handoff, "handoff", headers, wanted | {"mqls": mqls, "current": current})
+        promised = None if given is None else owed(mqls, given["candidate"]["assignments"])
+        timed = None if promised is None else await _timed(client, sla_monitor, headers, wanted["documents"], promised)
+        return {"scoring": scored, "handoff": given, "sla-monitor": timed}
     finally:
         await client.aclose()
 
 
-async def _scored(client: Client, url: str, headers: dict[str, str], wanted: dict[str, Any]) -> dict[str, Any]:
+async def _timed(
+    client: Client, url: str, headers: dict[str, str], documents: dict[str, str], promised: list[Found]
+) -> Found | None:
+    parts = []
+    for some in batches(promised):
+        part = await _also(client, url, "sla-monitor", headers, {"documents": documents, "assignments": some})
+        if part is None:
+            return None
+        parts.append(part)
+    return together(parts)
+
+
+async def _scored(client: Client, url: str, headers: dict[str, str], wanted: Found) -> Found:
     columns = (TextColumn("leads"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     body = orjson.dumps(wanted)
     with Progress(*columns, console=_err, transient=True) as bar:
         task = bar.add_task("leads", total=None)
         async for status, line in client.lines("POST", url, headers=headers | {"accept": LINES}, content=body):
-            said: dict[str, Any] = orjson.loads(line)
+            said: Found = orjson.loads(line)
             if status != 200:
                 raise _refusal(f"scoring refuses: {said.get('title')}. {said.get('detail', '')}")
             if "candidate" in said:
@@ -82,14 +97,17 @@ async def _scored(client: Client, url: str, headers: dict[str, str], wanted: dic
     raise NoAnswer("closed", "scoring broke off before the result")
 
 
-async def _also(client: Client, url: str, headers: dict[str, str], wanted: dict[str, Any]) -> dict[str, Any] | None:
-    """Another service's part; None where it has none, or is not there."""
+async def _also(client: Client, url: str, name: str, headers: dict[str, str], wanted: Found) -> Found | None:
+    """Another service's part; None where it is not there, or refuses, which is told."""
     try:
-        answer = await client.send("POST", url, headers=headers, content=orjson.dumps(wanted))
+        answer = await client.send("POST", f"{url}/v1/simulations", headers=headers, content=orjson.dumps(wanted))
     except NoAnswer:
         return None
-    found: dict[str, Any] | None = orjson.loads(answer.body) if answer.status == 200 else None
-    return found
+    found: Found = orjson.loads(answer.body)
+    if answer.status == 200:
+        return found
+    _err.print(f"{name} refuses: {found.get('title')}. {found.get('detail', '')}")
+    return None
 
 
 def _refusal(message: str) -> typer.Exit:

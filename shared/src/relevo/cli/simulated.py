@@ -1,15 +1,15 @@
-"""A simulation for people: tables in the terminal, and a page with plots that asks nothing of any other address."""
+"""A simulation for people: tables in the terminal. `simulated_page.py` has the same as a page."""
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
-Found = dict[str, Any]
+from relevo.cli.simulation_parts import Found, by_policy
+
 _BAR: Final = "▁▂▃▄▅▆▇█"
-_MEASURES: Final = (
+SCORING: Final = (
     ("mqls", "MQLs", False),
     ("hand_raises", "of them by asking for sales", False),
     ("judged", "of leads that sales answered", False),
@@ -18,6 +18,20 @@ _MEASURES: Final = (
     ("recall", "share of all accepted leads found", True),
     ("recall_won", "share of all won leads found", True),
     ("failed_rules", "rules that failed", False),
+)
+
+_SHARED_OUT: Final = (
+    ("assigned", "given to a rep"),
+    ("waiting", "still waiting at the end"),
+    ("no_team", "without a team"),
+    ("waited", "had to wait for a rep"),
+    ("wait_median_hours", "of those, median hours"),
+    ("wait_p90_hours", "nine in ten within hours"),
+    ("wait_max_hours", "longest, hours"),
+    ("worst_deviation", "leads off a fair share, at most"),
+    ("turns_worst_deviation", "the same by plain round robin"),
+    ("jain", "Jain's fairness index"),
+    ("turns_jain", "the same by plain round robin"),
 )
 
 
@@ -40,15 +54,24 @@ def show(found: Found, console: Console) -> None:
         console.print(f"\n{part['leads']} leads {word}: sales accepted {part['accepted']}, rejected {part['rejected']}")
         if part["examples"]:
             console.print(_table(("lead", "day", "cell", "because", "sales"), map(example, part["examples"])))
-    for name in ("handoff", "sla-monitor"):
-        said = found.get(name)
-        console.print(f"\n{name}: " + ("not simulated" if said is None else ""))
-        if said is not None:
-            console.print(_table(("", "active", "candidate"), others(said)))
+    console.print("\nhandoff" + (": not simulated" if found["handoff"] is None else ""))
+    if found["handoff"] is not None:
+        _show_handoff(found["handoff"], console)
+    console.print("\nsla-monitor" + (": not simulated" if found["sla-monitor"] is None else ""))
+    if found["sla-monitor"] is not None:
+        console.print(_table(PROMISES, promises(found["sla-monitor"])))
+
+
+def _show_handoff(handoff: Found, console: Console) -> None:
+    console.print(_table(("", "active", "candidate"), shared_out(handoff)))
+    console.print(_table(REPS, reps(handoff)))
+    console.print(f"\n{handoff['moved']['leads']} leads go to another rep")
+    if handoff["moved"]["examples"]:
+        console.print(_table(CHANGES, map(change, handoff["moved"]["examples"])))
 
 
 def measures(scoring: Found) -> Iterator[tuple[str, str, str]]:
-    for key, name, share in _MEASURES:
+    for key, name, share in SCORING:
         both = (scoring[side][key] for side in ("current", "candidate"))
         shown = ["–" if each is None else f"{each:.0%}" if share else f"{each:,}" for each in both]
         yield name, shown[0], shown[1]
@@ -66,13 +89,44 @@ def example(each: Found) -> tuple[str, ...]:
     return each["lead_id"], each["at"][:10], each["cell"], ", ".join(each["because"]), each["verdict"] or "–"
 
 
-def others(said: Found) -> Iterator[tuple[str, str, str]]:
-    """The plain figures of another service's simulation."""
-    now, then = said.get("current") or {}, said.get("candidate") or {}
-    for key in dict.fromkeys([*now, *then]):
-        both = [side.get(key) for side in (now, then)]
-        if all(each is None or isinstance(each, int | float | str) for each in both):
-            yield key.replace("_", " "), *("–" if each is None else str(each) for each in both)
+PROMISES: Final = ("promise", "really: kept", "broken", "candidate: kept", "broken", "not known")
+REPS: Final = ("team", "rep", "active", "a fair share", "candidate", "a fair share")
+CHANGES: Final = ("lead", "day", "active", "candidate", "by rule")
+
+
+def shared_out(handoff: Found) -> Iterator[tuple[str, ...]]:
+    for key, name in _SHARED_OUT:
+        now, then = (handoff[side][key] for side in ("current", "candidate"))
+        yield name, *("–" if each is None else f"{each:,}" for each in (now, then))
+
+
+def reps(handoff: Found) -> Iterator[tuple[str, ...]]:
+    """One per team and rep of either playbook: what they get on both sides, and what a fair share comes to."""
+    sides = [
+        {(team["team"], rep["rep"]): rep for team in handoff[side]["teams"] for rep in team["reps"]}
+        for side in ("current", "candidate")
+    ]
+    for team, rep in dict.fromkeys([*sides[0], *sides[1]]):
+        shown = [side.get((team, rep)) for side in sides]
+        both = (("–", "–") if each is None else (f"{each['assigned']}", f"{each['target']:.1f}") for each in shown)
+        yield team, rep, *(figure for pair in both for figure in pair)
+
+
+def change(each: Found) -> tuple[str, ...]:
+    return each["lead_id"], each["mql_at"][:10], each["current"] or "waits", each["candidate"] or "waits", each["rule"]
+
+
+def promises(timed: Found) -> Iterator[tuple[str, ...]]:
+    """One per policy: what really came of it, and what of the candidate's. Not known: somebody else had the lead, or it
+    is not due yet."""
+    real, then = by_policy(timed["recorded"]), by_policy(timed["candidate"])
+    for clock, policy in dict.fromkeys([*real, *then]):
+        was, would = (side.get((clock, policy)) for side in (real, then))
+        before = ("–", "–") if was is None else (str(was["kept"]), str(was["broken"]))
+        after = ("–", "–", "–") if would is None else (
+            str(would["kept"]), str(would["broken"]), str(would["promises"] - would["kept"] - would["broken"])
+        )  # fmt: skip
+        yield f"{policy} ({clock})", *before, *after
 
 
 def sparks(weeks: Sequence[Found]) -> str:
@@ -85,91 +139,3 @@ def _table(columns: Sequence[str], lines: Any) -> Table:
     for line in lines:
         table.add_row(*line)
     return table
-
-
-# The page.
-
-_STYLE: Final = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1d2733}"
-    "table{border-collapse:collapse;margin:1rem 0}"
-    "td,th{padding:.25rem .9rem .25rem 0;text-align:left;vertical-align:top}"
-    "th{border-bottom:1px solid #ccd3da}td+td{font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}"
-    ".now{fill:#8a9bb0}.then{fill:#1f6feb}text{font:11px system-ui,sans-serif;fill:#4a5866}"
-)
-
-
-def page(found: Found) -> str:
-    """One HTML page: no script, no font, no picture from anywhere else."""
-    scoring = found["scoring"]
-    told = scoring["recorded"]
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Simulation</title>",
-        f"<style>{_STYLE}</style><h1>What this playbook would have done</h1>",
-        f"<p>{scoring['touchpoints']:,} touchpoints of {scoring['leads']:,} leads, MQLs from {scoring['since'][:10]} to"
-        f" {scoring['until'][:10]}. The active playbook's replay has {told['reproduced']} of the {told['mqls']} MQLs"
-        " told at the time.</p>",
-        _html(("", "active", "candidate"), measures(scoring)),
-        "<h2>MQLs by week</h2>",
-        bars(scoring),
-        "<h2>What sales said</h2>",
-        shares(scoring),
-    ]
-    for title, key in (("persona", "personas"), ("source", "sources")):
-        parts += [
-            f"<h2>By {title}</h2>",
-            _html((title, "active", "candidate", "accepted", "rejected"), rows(scoring, key)),
-        ]
-    for word in ("gained", "lost"):
-        part = scoring[word]
-        parts.append(f"<h2>{part['leads']} leads {word}</h2>")
-        parts.append(f"<p>Sales accepted {part['accepted']} of them and rejected {part['rejected']}.</p>")
-        parts.append(_html(("lead", "day", "cell", "because", "sales"), map(example, part["examples"])))
-    for name in ("handoff", "sla-monitor"):
-        said = found.get(name)
-        parts.append(f"<h2>{name}</h2>")
-        parts.append("<p>not simulated</p>" if said is None else _html(("", "active", "candidate"), others(said)))
-    return "\n".join(parts)
-
-
-def bars(scoring: Found) -> str:
-    """Two bars a week: active, candidate."""
-    sides = [
-        {week["monday"][:10]: week["mqls"] for week in scoring[side]["weeks"]} for side in ("current", "candidate")
-    ]
-    weeks = sorted({*sides[0], *sides[1]})
-    most = max([1, *sides[0].values(), *sides[1].values()])
-    width, drawn = max(320, 44 * len(weeks)), []
-    for number, week in enumerate(weeks):
-        for which, (side, name) in enumerate(zip(sides, ("now", "then"), strict=True)):
-            mqls = side.get(week, 0)
-            high = mqls / most * 140
-            x = number * 44 + which * 17
-            drawn.append(f'<rect class="{name}" x="{x}" y="{150 - high:.1f}" width="15" height="{high:.1f}"/>')
-            drawn.append(f'<text x="{x}" y="{146 - high:.1f}">{mqls}</text>')
-        drawn.append(f'<text x="{number * 44}" y="164">{week[5:]}</text>')
-    return (
-        f'<svg viewBox="0 -12 {width} 180" width="{width}" role="img" aria-label="MQLs by week">{"".join(drawn)}</svg>'
-    )
-
-
-def shares(scoring: Found) -> str:
-    """Precision and recall of both sides, as bars from 0 to 100 %."""
-    drawn, y = [], 0
-    for key, name, share in _MEASURES:
-        if not share:
-            continue
-        drawn.append(f'<text x="0" y="{y + 12}">{escape(name)}</text>')
-        for side, style in (("current", "now"), ("candidate", "then")):
-            value = scoring[side][key]
-            wide = (value or 0) * 300
-            drawn.append(f'<rect class="{style}" x="220" y="{y}" width="{wide:.1f}" height="12"/>')
-            drawn.append(f'<text x="{226 + wide:.1f}" y="{y + 10}">{"–" if value is None else f"{value:.0%}"}</text>')
-            y += 15
-        y += 10
-    return f'<svg viewBox="0 0 580 {y}" width="580" role="img" aria-label="Precision and recall">{"".join(drawn)}</svg>'
-
-
-def _html(columns: Sequence[str], lines: Any) -> str:
-    head = "".join(f"<th>{escape(each)}</th>" for each in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(each)}</td>" for each in line) + "</tr>" for line in lines)
-    return f"<table><tr>{head}</tr>{body}</table>"

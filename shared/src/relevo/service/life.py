@@ -91,7 +91,7 @@ def _parts(service: "Service", only: Only | None) -> dict[str, Coroutine[Any, An
 
 def _server(service: "Service", only: Only | None) -> uvicorn.Server:
     worker = only == "worker"
-    app: ASGIApp = Guard(_health_only(service) if worker else service.app(), service.body_limit)
+    app: ASGIApp = Guard(_health_only(service) if worker else service.app(), service.body_limit, service.larger_bodies)
     config = uvicorn.Config(
         app if worker else service.doors(app),
         host=service.settings.http_host,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,6 +68,7 @@ class Service:
     doors: Callable[[ASGIApp], ASGIApp] = lambda app: app
     ready: Callable[["Service"], Awaitable[list[str]]] | None = None
     body_limit: int = 256 * 1024
+    larger_bodies: Mapping[str, int] = field(default_factory=dict)  # path → limit
 
     settings: Settings = field(init=False)
     clock: Clock = field(init=False, default_factory=Clock)

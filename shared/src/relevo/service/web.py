@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from time import perf_counter
@@ -173,10 +173,12 @@ def _kept(digest: bytes, row: Any) -> Response:
 
 
 class Guard:
-    """The outermost ASGI layer: bounds the body (also chunked), answers what nobody expected, adds safe headers."""
+    """The outermost ASGI layer: bounds the body (also chunked), answers what nobody expected, adds safe headers.
 
-    def __init__(self, app: ASGIApp, limit: int = BODY_LIMIT) -> None:
-        self.app, self.limit = app, limit
+    `larger`: by path, what may be longer than `limit`."""
+
+    def __init__(self, app: ASGIApp, limit: int = BODY_LIMIT, larger: Mapping[str, int] | None = None) -> None:
+        self.app, self.limit, self.larger = app, limit, larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -184,15 +186,15 @@ class Guard:
             return
         began = perf_counter()
         started = finished = False
-        received = 0
+        received, limit = 0, self.larger.get(scope["path"], self.limit)
 
         async def bounded() -> Message:
             nonlocal received
             message = await receive()
             if message["type"] == "http.request":
                 received += len(message.get("body", b""))
-                if received > self.limit:
-                    raise Problem(413, "Body too large", detail=f"Send at most {self.limit // 1024} KiB.")
+                if received > limit:
+                    raise Problem(413, "Body too large", detail=f"Send at most {limit // 1024} KiB.")
             return message
 
         async def watched(message: Message) -> None:

@@ -12,6 +12,7 @@ from relevo.service import Actor, needs, of
 Reader = Annotated[Actor, Depends(needs("read"))]
 Answerer = Annotated[Actor, Depends(needs("answer"))]
 Manager = Annotated[Actor, Depends(needs("manage"))]
+Planner = Annotated[Actor, Depends(needs("playbook", "read"))]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
