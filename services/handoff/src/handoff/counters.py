@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from handoff.eligible import RepState, TeamState
-from relevo.playbook import Team
+from relevo.playbook import Rep, Team
 from relevo.stream import Transaction
 
 # A conflicting row is locked by `do update` and, because of `where false`, not written.
@@ -15,29 +17,31 @@ _LOCK_TEAMS = (
 _LOCK_REP = (
     "insert into rep (rep_id) values ($1) on conflict (rep_id) do update set rep_id = excluded.rep_id where false"
 )
+# What a statement is given, it is given as JSON: of an array PostgreSQL reckons with its length, and plans anew each
+# time, which takes longer than the statement itself.
 _TEAMS = """
-select w.team, w.rep, coalesce(c.assigned, 0), coalesce(c.target, 0), c.last_at, coalesce(r.open_leads, 0), gone.away,
-  gone.until, case when w.per is null then 0 else
-    (select count(*) from decision where rep = w.rep and at > $4 - make_interval(secs => w.per)) end, spare.capacity
-from unnest($1::text[], $2::text[], $3::float[]) as w (team, rep, per)
+select w.team, w.rep, coalesce(c.assigned, 0), coalesce(c.target, 0), c.last_at, coalesce(r.open_leads, 0),
+  case when w.per is null then 0 else
+    (select count(*) from decision where rep = w.rep and at > $2 - make_interval(secs => w.per)) end,
+  gone.away, gone.until, spare.capacity
+from jsonb_to_recordset($1::jsonb) as w (team text, rep text, per float)
 left join counter c on c.team = w.team and c.rep = w.rep
 left join rep r on r.rep_id = w.rep
-left join spare on spare.rep = w.rep and spare.until_at > $4
+left join spare on spare.rep = w.rep and spare.until_at > $2
 cross join lateral (
   select count(*) > 0 as away, case when bool_or(until_at is null) then null else max(until_at) end as until
-  from away where away.rep = w.rep and from_at <= $4 and (until_at is null or until_at > $4)) as gone
+  from away where away.rep = w.rep and from_at <= $2 and (until_at is null or until_at > $2)) as gone
 """
 SAVE = (
-    "insert into counter (team, rep, assigned, target, last_at)"
-    " select * from unnest($1::text[], $2::text[], $3::bigint[], $4::float[], $5::timestamptz[])"
+    "insert into counter select * from jsonb_populate_recordset(null::counter, $1::jsonb)"
     " on conflict (team, rep) do update"
     " set assigned = excluded.assigned, target = excluded.target, last_at = excluded.last_at"
 )
 ADD_OPEN = (
     "insert into rep (rep_id, open_leads) select rep, greatest(0, more)"
-    " from unnest($1::text[], $2::int[]) as load (rep, more) order by rep"
+    " from jsonb_to_recordset($1::jsonb) as load (rep text, more int) order by rep"
     " on conflict (rep_id) do update set open_leads = greatest(0, rep.open_leads + (select more from"
-    " unnest($1::text[], $2::int[]) as load (rep, more) where load.rep = excluded.rep_id))"
+    " jsonb_to_recordset($1::jsonb) as load (rep text, more int) where load.rep = excluded.rep_id))"
 )
 
 
@@ -57,41 +61,47 @@ async def lock_teams(tx: Transaction, teams: Iterable[Team]) -> dict[str, TeamSt
 
 async def team_states(tx: Transaction, teams: Iterable[Team]) -> dict[str, TeamState]:
     """The state of these teams as it is just now, not locked."""
-    asked: list[tuple[str, str, float | None]] = []
+    asked: list[dict[str, Any]] = []
     for team in teams:
-        asked += ((team.id, rep.id, rep.window.per.total_seconds() if rep.window else None) for rep in team.reps)
-        asked.append((team.id, team.manager.id, None))
+        asked += ({"team": team.id, "rep": rep.id, "per": _per(rep)} for rep in team.reps)
+        asked.append({"team": team.id, "rep": team.manager.id})
     if not asked:
         return {}
-    states: dict[str, dict[str, RepState]] = {team: {} for team, _, _ in asked}
-    for row in await tx.driver_sql(_TEAMS, *map(list, zip(*asked, strict=True)), tx.now):
-        team_id, rep, assigned, target, last_at, open_leads, away, until, taken, spare = tuple(row)
-        states[team_id][rep] = RepState(assigned, target, last_at, open_leads, taken, away, until, spare)
+    states: dict[str, dict[str, RepState]] = {each["team"]: {} for each in asked}
+    for team_id, rep, *state in await tx.driver_sql(_TEAMS, to_json(asked), tx.now):
+        states[team_id][rep] = RepState(*state)
     return dict(states)
 
 
-def saved(before: Mapping[str, TeamState], after: Mapping[str, TeamState]) -> list[list[Any]]:
-    """The arguments of SAVE: what has changed."""
-    return columns(
-        (
-            (team, rep, state.assigned, state.target, state.last_at)
-            for team, states in sorted(after.items())
-            for rep, state in sorted(states.items())
-            if before[team].get(rep) != state
-        ),
-        5,
-    )
+def saved(before: Mapping[str, TeamState], after: Mapping[str, TeamState]) -> str:
+    """The argument of SAVE: what has changed."""
+    rows = [
+        {"team": team, "rep": rep, "assigned": state.assigned, "target": state.target, "last_at": state.last_at}
+        for team, states in sorted(after.items())
+        for rep, state in sorted(states.items())
+        if before[team].get(rep) is not state
+    ]
+    return to_json(rows)
 
 
 async def add_open(tx: Transaction, more: Mapping[str, int]) -> None:
     """Add to the reps' open leads (or take away)."""
     if any(more.values()):
-        await tx.driver_sql(ADD_OPEN, *added(more))
+        await tx.driver_sql(ADD_OPEN, added(more))
 
 
-def added(more: Mapping[str, int]) -> list[list[Any]]:
-    """The arguments of ADD_OPEN."""
-    return columns(((rep, number) for rep, number in sorted(more.items()) if number), 2)
+def added(more: Mapping[str, int]) -> str:
+    """The argument of ADD_OPEN."""
+    return to_json([{"rep": rep, "more": number} for rep, number in more.items() if number])
+
+
+def _per(rep: Rep) -> float | None:
+    return rep.window.per.total_seconds() if rep.window else None
+
+
+def to_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as the recordset functions take them; what JSON does not know, in its own words."""
+    return orjson.dumps(rows, default=str).decode()
 
 
 def columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:

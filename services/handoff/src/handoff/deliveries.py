@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from handoff.counters import columns
+from handoff.counters import columns, to_json
 from handoff.message import Notice
 from handoff.schedule import Outcome
 from relevo.stream import Transaction
@@ -24,10 +24,10 @@ LEASE_SECONDS = 30  # by the real clock: a request ends after 15 s; if its sende
 WRITE = """
 insert into delivery (webhook_id, endpoint_id, lead_id, cycle, assignment_id, version, type, body, state, due_at,
   created_at, trace, rep)
-select n.webhook_id, e.endpoint_id, n.lead_id, n.cycle, n.assignment_id, n.version, n.type, n.body, 'pending', $11, $11,
+select n.webhook_id, e.endpoint_id, n.lead_id, n.cycle, n.assignment_id, n.version, n.type, n.body, 'pending', $2, $2,
   n.trace, n.rep
-from unnest($1::text[], $2::text[], $3::uuid[], $4::int[], $5::uuid[], $6::int[], $7::text[], $8::text[], $9::text[],
-  $10::text[]) with ordinality
+from rows from (jsonb_to_recordset($1::jsonb) as (type text, webhook_id text, lead_id uuid, cycle int,
+  assignment_id uuid, version int, rep text, team text, body text, trace text)) with ordinality
   as n (type, webhook_id, lead_id, cycle, assignment_id, version, rep, team, body, trace, n)
 join endpoint e on e.removed_at is null and n.type = any(e.types)
   and case e.target when 'rep' then e.target_id = n.rep when 'team' then e.target_id = n.team else true end
@@ -173,7 +173,7 @@ async def write(tx: Transaction, notices: Sequence[Notice]) -> None:
 
 def written(notices: Sequence[Notice], now: datetime) -> list[Any]:
     """The arguments of WRITE."""
-    return [*columns(notices, 10), now]
+    return [to_json([notice._asdict() for notice in notices]), now]
 
 
 async def claim(tx: Transaction, most: int) -> list[Claimed]:

@@ -42,28 +42,38 @@ TeamState = Mapping[str, RepState]
 NEW = RepState()
 
 
-def failed_tests(
-    playbook: Playbook, team: Team, needs: Needs, who: Rep | Manager, lead: Lead, state: RepState, now: datetime
-) -> Iterator[tuple[Test, str]]:
-    """The tests that `who` fails, each with its reason. A manager takes everything but what they had before."""
-    if isinstance(who, Rep):
-        yield from _fits(needs, who, lead)
-        yield from day(playbook, team, who, state, now)
-    if who.id in lead.owners:
-        yield "earlier_owner", "had this lead before, in this cycle"
+class Wanted(NamedTuple):
+    """What a lead asks of its rep; empty: nothing."""
+
+    language: str
+    territory: str
+    skills: tuple[str, ...]
 
 
-def _fits(needs: Needs, rep: Rep, lead: Lead) -> Iterator[tuple[Test, str]]:
-    wanted: tuple[tuple[Test, str | None, tuple[str, ...]], ...] = (
-        ("language", needs.language, rep.languages),
-        ("territory", needs.territory, rep.territories),
+def wanted(needs: Needs, lead: Lead) -> Wanted:
+    language, territory = (
+        str(lead.values.get(variable) or "").casefold() if variable else ""
+        for variable in (needs.language, needs.territory)
     )
-    for test, variable, has in wanted:
-        value = str(lead.values.get(variable) or "") if variable else ""
-        if value and has and value.casefold() not in (each.casefold() for each in has):
-            yield test, f"has {', '.join(has)}"
-    if missing := [skill for skill in needs.skills if skill not in rep.skills]:
-        yield "skill", f"lacks {', '.join(missing)}"
+    return Wanted(language, territory, needs.skills)
+
+
+def failed_tests(
+    playbook: Playbook, team: Team, asks: Wanted, who: Rep | Manager, lead: Lead, state: RepState, now: datetime
+) -> tuple[tuple[Test, str], ...]:
+    """The tests that `who` fails, each with its reason. A manager takes everything but what they had before."""
+    failed: list[tuple[Test, str]] = []
+    if isinstance(who, Rep):
+        if asks.language and who.languages and asks.language not in map(str.casefold, who.languages):
+            failed.append(("language", f"has {', '.join(who.languages)}"))
+        if asks.territory and who.territories and asks.territory not in map(str.casefold, who.territories):
+            failed.append(("territory", f"has {', '.join(who.territories)}"))
+        if missing := [skill for skill in asks.skills if skill not in who.skills]:
+            failed.append(("skill", f"lacks {', '.join(missing)}"))
+        failed += day(playbook, team, who, state, now)
+    if who.id in lead.owners:
+        failed.append(("earlier_owner", "had this lead before, in this cycle"))
+    return tuple(failed)
 
 
 def day(playbook: Playbook, team: Team, rep: Rep, state: RepState, now: datetime) -> Iterator[tuple[Test, str]]:

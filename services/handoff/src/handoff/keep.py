@@ -24,7 +24,7 @@ def _together(*statements: tuple[str, int]) -> str:
 
 
 _KEEP = _together(
-    (queries.SAVE, 1), (queries.SAVE_DECISIONS, 1), (counters.SAVE, 5), (counters.ADD_OPEN, 2), (deliveries.WRITE, 11)
+    (queries.SAVE, 1), (queries.SAVE_DECISIONS, 1), (counters.SAVE, 1), (counters.ADD_OPEN, 1), (deliveries.WRITE, 2)
 )
 
 
@@ -42,7 +42,7 @@ async def keep(
         _KEEP,
         assignment.to_json(assignments),
         queries.decided_rows(tx, decided),
-        *counters.saved(before, after),
-        *counters.added(load),
+        counters.saved(before, after),
+        counters.added(load),
         *deliveries.written(notices, tx.now),
     )

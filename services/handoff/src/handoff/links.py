@@ -56,7 +56,7 @@ async def mint(tx: Transaction, vault: Vault, base: str, claimed: Sequence[Claim
 
 async def find(tx: Transaction, token: str) -> Link | None:
     row = (await tx.driver_sql(_FIND, _hash(token))).one_or_none()
-    return None if row is None else Link(**row._mapping)
+    return None if row is None else Link(**row)
 
 
 async def use(tx: Transaction, token: str) -> None:

@@ -16,13 +16,14 @@ to a new height, that gap was under 1, and S_j rose by at most 1: 2 S_j <= S_(j-
 little, and are nothing at j = 0 and j = n, are at most 3j(n - j)/2. (Who catches up gathers a shortfall while away.)
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
-from handoff.eligible import NEW, Lead, TeamState, Test, failed_tests
+from handoff.eligible import NEW, Lead, RepState, TeamState, Test, failed_tests, wanted
 from relevo.playbook import Manager, Needs, Playbook, Rep, RuleFailed, Team
 
 RELATIONSHIP = "relationship"  # in the place of a rule's id
@@ -39,8 +40,7 @@ class Destination:
     rep: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Considered:
+class Considered(NamedTuple):
     """One rep at one decision, before the lead was given away. `share` is what this lead adds to the rep's target."""
 
     rep: str
@@ -114,15 +114,20 @@ def choose(playbook: Playbook, way: Destination, lead: Lead, state: TeamState, n
     if not able:
         return Decision(way.team.id, way.rule, way.priority, None, considered)
 
-    def standing(each: Considered) -> tuple[float, float, float]:
+    def waited(each: Considered) -> float:
         last_at = state.get(each.rep, NEW).last_at
-        waited = (now - last_at).total_seconds() if last_at else float("inf")
-        return round(each.shortfall, 9), each.weight, waited  # rounded: sums of shares are a hair off when equal
+        return (now - last_at).total_seconds() if last_at else float("inf")
 
-    standings = {each.rep: standing(each) for each in able}
-    best = max(standings.values())
-    chosen = min((rep for rep in standings if standings[rep] == best), key=lambda rep: _tie(lead.lead_id, rep))
+    able = _best(able, lambda each: round(each.shortfall, 9))  # sums of shares are a hair off when equal
+    able = _best(_best(able, lambda each: each.weight), waited)
+    chosen = min((each.rep for each in able), key=lambda rep: _tie(lead.lead_id, rep))
     return Decision(way.team.id, way.rule, way.priority, chosen, considered)
+
+
+def _best(of: Sequence[Considered], by: Callable[[Considered], float]) -> list[Considered]:
+    values = [by(each) for each in of]
+    best = max(values)
+    return [each for each, value in zip(of, values, strict=True) if value == best]
 
 
 def to_manager(team: Team, rule: str, priority: int) -> Decision:
@@ -134,8 +139,11 @@ def after(state: TeamState, decision: Decision, now: datetime) -> TeamState:
     """The team's state once `decision` is carried out."""
     if decision.rep is None:
         return state
-    changed = {each.rep: state.get(each.rep, NEW)._replace(target=each.target + each.share)
-               for each in decision.considered if each.share}  # fmt: skip
+    changed: dict[str, RepState] = {}
+    for each in decision.considered:
+        if each.share:
+            before = state.get(each.rep, NEW)
+            changed[each.rep] = RepState(before.assigned, before.target + each.share, *before[2:])
     chosen = changed.get(decision.rep) or state.get(decision.rep, NEW)
     changed[decision.rep] = chosen._replace(
         assigned=chosen.assigned + 1,
@@ -155,25 +163,17 @@ def _consider(
         people: tuple[Rep | Manager, ...] = (way.team.manager,)
     else:
         people = tuple(rep for rep in way.team.reps if way.rep is None or rep.id == way.rep)
-    tested = [
-        (who, tuple(failed_tests(playbook, way.team, way.needs, who, lead, state.get(who.id, NEW), now)))
-        for who in people
-    ]
-    counted = [(who, failed) for who, failed in tested if _counts(failed, way.team)]
+    asks, whole = wanted(way.needs, lead), 0.0
+    tested = [(who, failed_tests(playbook, way.team, asks, who, lead, state.get(who.id, NEW), now)) for who in people]
     # Where nobody can take it, the lead waits: it is shared out when it is given away.
-    whole = sum(_weight(who) for who, _ in counted) if any(not failed for _, failed in counted) else 0.0
-    counting = {who.id for who, _ in counted} if whole else set()
-    return tuple(
-        Considered(
-            who.id,
-            _weight(who),
-            state.get(who.id, NEW).assigned,
-            state.get(who.id, NEW).target,
-            _weight(who) / whole if who.id in counting else 0.0,
-            failed,
-        )
-        for who, failed in tested
-    )
+    if any(not failed for _, failed in tested):
+        whole = sum(_weight(who) for who, failed in tested if _counts(failed, way.team))
+    considered = []
+    for who, failed in tested:
+        weight, (assigned, target, *_) = _weight(who), state.get(who.id, NEW)
+        share = weight / whole if whole and _counts(failed, way.team) else 0.0
+        considered.append(Considered(who.id, weight, assigned, target, share, failed))
+    return tuple(considered)
 
 
 def _counts(failed: tuple[tuple[Test, str], ...], team: Team) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy import event as sqlalchemy_event
 from relevo.events import Event
 from relevo.playbook import Playbook, load
 from relevo.stream import Database, Handler, Transaction, connect
+from relevo.stream.rows import Rows
 from relevo.testing.databases import fresh_database
 from relevo.testing.services import migrate_database
 
@@ -76,15 +77,26 @@ class Kept:
     async def said(self, work: Callable[[Transaction], Awaitable[Any]]) -> list[Any]:
         """One transaction around `work`; returns what it said."""
         async with self.database.transaction() as tx:
-            self.statements.clear()
+            self._note(tx)
             await work(tx)
             return list(tx.events)
 
     async def run(self, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
         """One transaction around `work`; returns what `work` returns."""
         async with self.database.transaction() as tx:
-            self.statements.clear()
+            self._note(tx)
             return await work(tx)
+
+    def _note(self, tx: Transaction) -> None:
+        """From now on also what goes straight to the driver, which SQLAlchemy does not see."""
+        self.statements.clear()
+        straight = tx.driver_sql
+
+        async def noted(sql: str, *args: Any) -> Rows:
+            self.statements.append(sql)
+            return await straight(sql, *args)
+
+        tx.driver_sql = noted  # type: ignore[method-assign]
 
     async def stop_the_clock(self, at: datetime | None = None) -> datetime:
         """From now on it is `at`, by default the present moment, until `travel` or until it is stopped elsewhere."""
