@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from handoff import message, queries
+from handoff import merging, message, queries
 from handoff.assignment import Assignment, begin
 from handoff.place import Placing, place, relations
 from handoff.settings import answers_at
 from handoff.settle import Answering, Settled, settle
 from handoff.steps import still_due
-from relevo.events import Event, LeadErased, LeadQualified, SlaBreached, SlaWarned
+from relevo.events import Event, LeadErased, LeadMerged, LeadQualified, LeadUnmerged, SlaBreached, SlaWarned
 from relevo.events.slas import Step
 from relevo.stream import Transaction, on
 
@@ -59,6 +59,18 @@ async def take_steps(tx: Transaction, steps: Sequence[Step]) -> list[Event]:
                     placings.append(Placing(of, "fallback", "manager", by="step", trace=step.trace))
         caused += [event for _, event in await place(tx, placings, notices)]
     return caused
+
+
+@on(LeadMerged)
+async def join_merged(tx: Transaction, halves: Sequence[LeadMerged]) -> list[Event]:
+    """Two leads are one person, as soon as both have said so."""
+    return [event for merge in await merging.note(tx, halves) for event in await merging.join(tx, merge)]
+
+
+@on(LeadUnmerged)
+async def part_unmerged(tx: Transaction, halves: Sequence[LeadUnmerged]) -> None:
+    """Assignments stay with the survivor; the loser's id leads there no more."""
+    await merging.forget(tx, halves)
 
 
 @on(LeadErased)

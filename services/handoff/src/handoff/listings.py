@@ -15,7 +15,9 @@ from relevo.stream import Transaction
 _ASSIGNMENTS = f"""
 select {", ".join(COLUMNS)} from assignment
 where ($1::text is null or rep = $1) and ($2::text is null or team = $2) and ($3::text is null or stage = $3)
-  and ($4::uuid is null or lead_id = $4) and ($5::uuid is null or assignment_id < $5)
+  and ($4::uuid is null
+    or lead_id = coalesce((select survivor from merge where lead_id = $4 and survivor <> $4 limit 1), $4))
+  and ($5::uuid is null or assignment_id < $5)
 order by assignment_id desc limit $6
 """  # noqa: S608  no value in it
 _AWAY = text(

@@ -4,7 +4,7 @@ from handoff.api import routers
 from handoff.deliver import deliver
 from handoff.drain import drain
 from handoff.fairness import watch_fairness
-from handoff.handlers import assign_leads, erase, take_steps
+from handoff.handlers import assign_leads, erase, join_merged, part_unmerged, take_steps
 from handoff.measures import measure
 from handoff.sent import forget_deliveries
 from handoff.settings import Settings
@@ -15,7 +15,7 @@ from relevo.service import Service
 service = Service(
     "handoff",
     8003,
-    handlers=[assign_leads, take_steps, erase],
+    handlers=[assign_leads, take_steps, join_merged, part_unmerged, erase],
     api=routers,
     loops=[deliver, drain, watch_fairness, forget_deliveries],
     measures=[measure],

@@ -16,7 +16,7 @@ from relevo.events.vocabulary import REJECT_REASONS, TouchpointType
 from relevo.playbook import Playbook
 
 # What an endpoint may subscribe to: sales' notices, then marketing's, so that nurture starts by itself.
-SALES: Final = ("lead.assigned", "sla.warned", "sla.breached")
+SALES: Final = ("lead.assigned", "lead.merged", "sla.warned", "sla.breached")
 MARKETING: Final = ("lead.qualified", "lead.rejected", "lead.recycled", "lead.disqualified")
 OPERATORS: Final = ("endpoint.disabled",)  # what those who look after all this are told
 TYPES: Final = (*SALES, *MARKETING, *OPERATORS)

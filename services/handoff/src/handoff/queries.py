@@ -21,7 +21,7 @@ _LOCK_LEADS = (
     "insert into lead (lead_id) select id from unnest($1::uuid[]) as id order by id"
     " on conflict (lead_id) do update set lead_id = excluded.lead_id where false"
 )
-_COLUMNS = ", ".join(f"a.{column}" for column in COLUMNS)
+A_COLUMNS = ", ".join(f"a.{column}" for column in COLUMNS)  # of `assignment a`, as `assignment.read` takes them
 _KEPT = ("assignment_id", "lead_id", "cycle", "mql_at", "about")  # never change
 _OPEN = "('assigned', 'accepted', 'contacted', 'opportunity')"
 _KNOWN = f"""
@@ -30,7 +30,7 @@ select exists (select from assignment where lead_id = asked.lead_id and cycle = 
   (select rep from assignment where lead_id = asked.lead_id and stage in {_OPEN} order by cycle desc limit 1) as person,
   (select rep from assignment where company_domain = asked.domain and rep is not null and not manager
      and (stage in {_OPEN} or stage = 'won') order by assigned_at desc limit 1) as company
-from unnest($1::uuid[], $2::int[], $3::text[]) with ordinality as asked (lead_id, cycle, domain, n) order by n
+from jsonb_to_recordset($1::jsonb) as asked (lead_id uuid, cycle int, domain text, n int) order by n
 """  # noqa: S608  no value in it
 SAVE = f"""
 insert into assignment select * from jsonb_populate_recordset(null::assignment, cast($1::text as jsonb))
@@ -38,9 +38,9 @@ on conflict (assignment_id) do update set
   {", ".join(f"{c} = excluded.{c}" for c in COLUMNS if c not in _KEPT)}
 """  # noqa: S608  no value in it
 SAVE_DECISIONS = "insert into decision select * from jsonb_populate_recordset(null::decision, cast($1::text as jsonb))"
-_BY_ID = f"select {_COLUMNS} from assignment a where assignment_id = any($1::uuid[])"  # noqa: S608
+_BY_ID = f"select {A_COLUMNS} from assignment a where assignment_id = any($1::uuid[])"  # noqa: S608
 _BY_LEAD = f"""
-select {_COLUMNS} from assignment a join unnest($1::uuid[], $2::int[]) as asked (lead_id, cycle) using (lead_id, cycle)
+select {A_COLUMNS} from assignment a join unnest($1::uuid[], $2::int[]) as asked (lead_id, cycle) using (lead_id, cycle)
 """  # noqa: S608
 _IN_HUBSPOT = (
     "select a.assignment_id, a.version from delivery d join assignment a using (assignment_id)"
@@ -70,6 +70,7 @@ _ERASE = (
     "delete from delivery where lead_id = any($1::uuid[])",
     "delete from link where lead_id = any($1::uuid[])",
     "delete from decision where lead_id = any($1::uuid[])",
+    "delete from merge where lead_id = any($1::uuid[])",
 )
 _ERASE_ASSIGNMENTS = f"delete from assignment where lead_id = any($1::uuid[]) returning rep, stage in {_OPEN} as open"  # noqa: S608
 
@@ -89,8 +90,11 @@ async def lock_leads(tx: Transaction, leads: Iterable[UUID]) -> None:
 
 async def known(tx: Transaction, new: Sequence[Assignment]) -> list[Known]:
     """In the order of `new`."""
-    domains = [each.about.snapshot.company.domain for each in new]
-    rows = await tx.driver_sql(_KNOWN, [each.lead_id for each in new], [each.cycle for each in new], domains)
+    asked = [
+        {"lead_id": each.lead_id, "cycle": each.cycle, "domain": each.about.snapshot.company.domain, "n": n}
+        for n, each in enumerate(new)
+    ]
+    rows = await tx.driver_sql(_KNOWN, counters.to_json(asked))
     return [Known(row.before, row.person, row.company) for row in rows]
 
 

@@ -84,6 +84,16 @@ Index(
     postgresql_where=text("company_domain is not null and rep is not null"),
 )
 
+merge = Table(
+    "merge",
+    metadata,
+    Column("merge_id", Uuid, primary_key=True),
+    Column("lead_id", Uuid, primary_key=True, index=True),
+    Column("survivor", Uuid, nullable=False),
+    Column("cycle", Integer, nullable=False, comment="Of this lead."),
+    comment="Merges, by the leads whose half has come; who asks for a loser is shown its survivor's.",
+)
+
 decision = Table(
     "decision",
     metadata,
