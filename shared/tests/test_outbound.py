@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from relevo.connections import _trusted
 from relevo.outbound import Answer, Client, Limits, NoAnswer, own, stranger
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -129,6 +130,7 @@ async def test_the_checked_address_is_dialled_under_the_hosts_name(
         check=True, capture_output=True,
     )  # fmt: skip
     monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    _trusted.cache_clear()
     asked: list[str] = []
     heads: list[bytes] = []
     names: list[str | None] = []

@@ -3,30 +3,18 @@ environment. `stranger()` calls addresses that other people gave us, `own()` onl
 
 import asyncio
 import os
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Literal
 
 import httpcore
 import httpx
 
 from relevo.addresses import literal, loopback_only, public_only, public_or_loopback
+from relevo.connections import Checked, NoAnswer, Resolve, Transport, look_up
 
-MOST_HOSTS = 256  # to which connections are kept open
-
-Why = Literal["refused", "name", "connect", "timeout", "closed", "protocol"]
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-
-
-class NoAnswer(Exception):
-    """No answer came. `why` in one word; the text is for a person and holds neither URL nor body."""
-
-    def __init__(self, why: Why, text: str) -> None:
-        super().__init__(text)
-        self.why: Why = why
+__all__ = ["Answer", "Client", "Limits", "NoAnswer", "Resolve", "check_stranger", "own", "stranger"]
 
 
 @dataclass(frozen=True)
@@ -118,9 +106,9 @@ def stranger(*, local: bool, limits: Limits | None = None, resolve: Resolve | No
     In `local` mode loopback is allowed too, and plain http to it. `resolve(host, port)` gives a name's addresses.
     """
     limits = limits or Limits()
-    lookup = resolve or _resolve
-    secure = _Transport(_Checked(lookup, public_or_loopback if local else public_only), limits)
-    plain = _Transport(_Checked(lookup, loopback_only), limits)
+    lookup = resolve or look_up
+    secure = Transport(Checked(lookup, public_or_loopback if local else public_only), limits.connections)
+    plain = Transport(Checked(lookup, loopback_only), limits.connections)
     return Client(_client(secure, plain, limits), lambda url: check_stranger(url, local=local), limits)
 
 
@@ -134,7 +122,7 @@ def own(*base_urls: str, limits: Limits | None = None) -> Client:
         if ".." in asked.path.split("/") or not any(_under(asked, base) for base in bases):
             raise NoAnswer("refused", "this URL lies under none of our base URLs")
 
-    anywhere = _Transport(httpcore.AnyIOBackend(), limits)
+    anywhere = Transport(httpcore.AnyIOBackend(), limits.connections)
     return Client(_client(anywhere, anywhere, limits), check, limits)
 
 
@@ -152,113 +140,6 @@ def check_stranger(url: str, *, local: bool) -> None:
     problem = loopback_only if parsed.scheme == "http" else public_or_loopback if local else public_only
     if because := problem(parsed.host):
         raise NoAnswer("refused", because)
-
-
-async def _resolve(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[4][0]) for address in found]
-
-
-class _Checked(httpcore.AsyncNetworkBackend):
-    """Dials only addresses it has checked. httpcore hands it the URL's host, and keeps that for SNI and Host."""
-
-    def __init__(self, resolve: Resolve, problem: Callable[[str], str | None]) -> None:
-        self._resolve, self._problem = resolve, problem
-        self._network = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            async with asyncio.timeout(timeout):
-                addresses = [host] if literal(host) else list(dict.fromkeys(await self._resolve(host, port)))
-                for address in addresses:
-                    if because := self._problem(address):
-                        raise NoAnswer("refused", because)
-                return await self._dial(addresses, port, socket_options)
-        except TimeoutError:
-            raise httpcore.ConnectTimeout from None
-        except (socket.gaierror, UnicodeError):
-            raise NoAnswer("name", "the host's name has no address") from None
-
-    async def _dial(
-        self, addresses: Sequence[str], port: int, options: Iterable[httpcore.SOCKET_OPTION] | None
-    ) -> httpcore.AsyncNetworkStream:
-        """The first address that takes the connection, within the caller's deadline."""
-        failed: Exception = NoAnswer("name", "the host's name has no address")
-        for address in addresses:
-            try:
-                return await self._network.connect_tcp(address, port, socket_options=options)
-            except httpcore.ConnectError as error:
-                failed = error
-        raise failed
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-class _Transport(httpx.AsyncBaseTransport):
-    """httpx over pools whose dialling is ours: its own transport has no door for that. A pool for each host, because
-    whatever a pool does takes the square of its connections, and so that a host that hangs fills its own only."""
-
-    def __init__(self, network: httpcore.AsyncNetworkBackend, limits: Limits) -> None:
-        self._network, self._limits = network, limits
-        self._tls = httpx.create_ssl_context()
-        self._pools: dict[tuple[bytes, bytes, int | None], httpcore.AsyncConnectionPool] = {}  # last used last
-
-    async def _pool(self, url: httpx.URL) -> httpcore.AsyncConnectionPool:
-        host = (url.raw_scheme, url.raw_host, url.port)
-        pool = self._pools.pop(host, None)
-        if pool is None:
-            pool = httpcore.AsyncConnectionPool(
-                ssl_context=self._tls,
-                max_connections=self._limits.connections,
-                max_keepalive_connections=self._limits.connections,
-                keepalive_expiry=30.0,
-                network_backend=self._network,
-            )
-        self._pools[host] = pool
-        if len(self._pools) > MOST_HOSTS and all(
-            each.is_idle() for each in next(iter(self._pools.values())).connections
-        ):
-            await self._pools.pop(next(iter(self._pools))).aclose()
-        return pool
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        pool = await self._pool(url)
-        came = await pool.handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(came.status, headers=came.headers, stream=_Stream(came), extensions=came.extensions)
-
-    async def aclose(self) -> None:
-        for pool in self._pools.values():
-            await pool.aclose()
-
-
-class _Stream(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._response.aiter_stream():
-            yield part
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
 
 
 def _client(secure: httpx.AsyncBaseTransport, plain: httpx.AsyncBaseTransport, limits: Limits) -> httpx.AsyncClient:

@@ -109,6 +109,8 @@ async def pack(tx: Transaction, tools: Tools, most: int) -> list[Parcel]:
     claimed = await deliveries.claim(tx, most)
     linked = [each for each in claimed if each.kind in ("email", "hubspot")]
     links = await mint(tx, tools.vault, tools.answers_at, linked) if linked else {}
+    if claimed and not linked:
+        await deliveries.commit_at_once(tx)
     parcels = []
     for each in claimed:
         rep = tx.playbook.routing.rep(each.rep) if each.rep and each.kind != "webhook" else None

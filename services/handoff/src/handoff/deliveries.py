@@ -1,7 +1,7 @@
 """SQL on endpoints and deliveries: written with what they announce, claimed in batches, recorded in batches."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -83,16 +83,15 @@ with r as materialized (
 logged as (
   insert into attempt (delivery_id, at, took_ms, status, error, sent, answered, answer)
   select id, at, took_ms, status, r.error, sent, answered, answer from r
-  where exists (select from delivery where delivery_id = r.id) on conflict do nothing)
+  where exists (select from delivery where delivery_id = r.id) on conflict do nothing),
+works as (
+  update endpoint set failures = 0, failing_since = null, spared_until = null
+  where endpoint_id = any($12::uuid[]) and failures > 0)
 update delivery set state = r.state, due_at = coalesce(r.due_at, delivery.due_at), status = r.status, error = r.error,
   remote = coalesce(r.remote, delivery.remote), leased_until = null
 from r where delivery_id = r.id and delivery.state = 'pending'
 returning delivery_id
 """
-_WORKS = (
-    "update endpoint set failures = 0, failing_since = null, spared_until = null"
-    " where endpoint_id = any($1::uuid[]) and failures > 0"
-)
 # 5 s, 10 s, 20 s … at most 5 minutes.
 _FAILS = f"""
 update endpoint set failures = failures + f.count, failing_since = coalesce(failing_since, $3),
@@ -185,6 +184,11 @@ async def claim(tx: Transaction, most: int) -> list[Claimed]:
     return [Claimed(**{**row, "secrets": tuple(row["secrets"])}) for row in rows.mappings()]
 
 
+async def commit_at_once(tx: Transaction) -> None:
+    """Without waiting for the disk: if the machine dies, what was claimed is claimed again, and sent at least once."""
+    await tx.driver_sql("select set_config('synchronous_commit', 'off', true)")
+
+
 async def next_due(tx: Transaction) -> datetime | None:
     """When the next delivery that is not due yet will be."""
     due: datetime | None = (await tx.driver_sql(_NEXT_DUE, tx.now)).scalar_one()
@@ -192,9 +196,15 @@ async def next_due(tx: Transaction) -> datetime | None:
 
 
 async def record(tx: Transaction, recorded: Sequence[Recorded]) -> frozenset[UUID]:
-    """Keep these outcomes; the ids of those that were still open (another sender may have been quicker)."""
-    kept = await tx.driver_sql(_RECORD, *columns(map(_kept, recorded), 11))
+    """Keep these outcomes, and which endpoints work; the ids of those that were still open (another sender may have
+    been quicker)."""
+    works = sorted(_working(each.tried for each in recorded))
+    kept = await tx.driver_sql(_RECORD, *columns(map(_kept, recorded), 11), works)
     return frozenset(row.delivery_id for row in kept)
+
+
+def _working(tried: Iterable[Tried]) -> set[UUID]:
+    return {each.claimed.endpoint_id for each in tried if each.outcome in ("made", "refused")}
 
 
 def _kept(each: Recorded) -> tuple[Any, ...]:
@@ -208,11 +218,9 @@ def _kept(each: Recorded) -> tuple[Any, ...]:
 
 
 async def judge_endpoints(tx: Transaction, tried: Sequence[Tried]) -> list[UUID]:
-    """Note which endpoints work and which fail; returns those that have failed for GIVEN_UP."""
-    works = {each.claimed.endpoint_id for each in tried if each.outcome in ("made", "refused")}
+    """Note which endpoints fail; returns those that have failed for GIVEN_UP."""
+    works = _working(tried)
     failed = Counter(each.claimed.endpoint_id for each in tried if each.claimed.endpoint_id not in works)
-    if works:
-        await tx.driver_sql(_WORKS, sorted(works))
     if not failed:
         return []
     rows = await tx.driver_sql(_FAILS, *columns(sorted(failed.items()), 2), tx.now)
