@@ -9,12 +9,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from hashlib import md5, sha256
-from typing import Any, get_args
+from hashlib import md5
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -22,40 +21,15 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from standardwebhooks import Webhook
 
-from ingest import registry
 from ingest.admit import prove
-from ingest.draft import Draft, Fetched, Outcome, Refused, Request, Unauthentic, Unusable, Wanted
+from ingest.draft import Draft, Fetched, Outcome, Refused, Request, Unusable, Wanted
 from ingest.normalise import recorded
-from ingest.registry import ALWAYS_SIGN, SEND_IDS, Source, load
 from ingest.sources import KINDS
+from relevo.kinds import ALWAYS_SIGN, SEND_IDS, WEBHOOKS
 
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+from .tools import FORM, JSON, KEYED, NOW, request, source, takes
+
 AT = int(NOW.timestamp())
-JSON = {"content-type": "application/json"}
-FORM = {"content-type": "application/x-www-form-urlencoded"}
-
-
-def source(kind: str, *secrets: str, **more: Any) -> Source:
-    entry = {"name": kind, "kind": kind, "secrets": [{"env": secret} for secret in secrets], **more}
-    (made,) = load(yaml.safe_dump({"sources": [entry]}), lambda secret: str(secret.env))
-    return made
-
-
-KEYED = {"keys": [{"sha256": sha256(b"key").hexdigest()}]}
-
-
-def request(body: Any, headers: Mapping[str, Any] = JSON, query: str = "", **fetched: Fetched) -> Request:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    told = {name.lower().encode(): value.encode() for name, value in headers.items()}
-    return Request("POST", "/v1/webhooks/it", raw, query.encode(), told, fetched)
-
-
-def takes(of: Source, sent: Request, now: datetime = NOW) -> bool:
-    try:
-        prove(KINDS[of.kind], sent, of, now)
-    except Unauthentic:
-        return False
-    return True
 
 
 def read(kind: str, body: Any, headers: Mapping[str, str] = JSON) -> Sequence[Outcome]:
@@ -711,7 +685,7 @@ BODIES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", get_args(registry.Webhook))
+@pytest.mark.parametrize("kind", sorted(WEBHOOKS))
 def test_whatever_comes_is_read_or_refused_never_an_accident(kind: str) -> None:
     secrets = ["s"] if kind in ALWAYS_SIGN else []
     more = {"topics": [TOPIC]} if kind == "amazon_ses" else {"token": {"env": "t"}} if kind in SEND_IDS else {}

@@ -7,64 +7,42 @@ import base64
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-import yaml
 
-from ingest.admit import prove
 from ingest.draft import Draft, Fetched, Later, Refused, Request, Unauthentic, Unusable, Wanted
 from ingest.normalise import recorded
-from ingest.registry import Source, load
+from ingest.registry import Source
 from ingest.sources import KINDS, linkedin_lead_gen, meta_lead_ads
 from relevo.meanings import meanings
 
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+from .tools import FORM, JSON, KEYED, NOW, request, source, takes
+
 AT = int(NOW.timestamp())
 HOUR_AGO = NOW - timedelta(hours=1)
-JSON = {"content-type": "application/json"}
-FORM = {"content-type": "application/x-www-form-urlencoded"}
-KEYED: dict[str, Any] = {"keys": [{"sha256": sha256(b"key").hexdigest()}]}
-SIGNED: dict[str, Any] = {"secrets": [{"env": "old"}, {"env": "s"}]}  # each secret is the name of its variable
+SIGNED: dict[str, Any] = {"secrets": [{"env": "old"}, {"env": "s"}]}
 FETCHES: dict[str, Any] = {"token": {"env": "token"}}
 
 
-def source(kind: str, **more: Any) -> Source:
-    entry = {"name": kind, "kind": kind, "country": "ES", "url": "https://in.example/v1/webhooks/it", **more}
-    (made,) = load(yaml.safe_dump({"sources": [entry]}), lambda secret: str(secret.env))
-    return made
+def tool(kind: str, **more: Any) -> Source:
+    return source(kind, country="ES", url="https://in.example/v1/webhooks/it", **more)
 
 
-META = source("meta_lead_ads", **SIGNED, **KEYED, **FETCHES)
-LINKEDIN = source("linkedin_lead_gen", **SIGNED, **FETCHES)
-
-
-def request(
-    body: Any, headers: Mapping[str, str] = JSON, query: str = "", fetched: Mapping[str, Fetched] | None = None
-) -> Request:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    told = {name.lower().encode(): value.encode() for name, value in headers.items()}
-    return Request("POST", "/v1/webhooks/it", raw, query.encode(), told, fetched or {})
-
-
-def takes(of: Source, sent: Request, now: datetime = NOW) -> bool:
-    try:
-        prove(KINDS[of.kind], sent, of, now)
-    except Unauthentic:
-        return False
-    return True
+META = tool("meta_lead_ads", **SIGNED, **KEYED, **FETCHES)
+LINKEDIN = tool("linkedin_lead_gen", **SIGNED, **FETCHES)
 
 
 def draft(of: str | Source, body: Any, headers: Mapping[str, str] = JSON, **fetched: Fetched) -> Draft:
     """The one draft of a request, which is also what is made of it when its own `told` comes back."""
-    of = source(of, **KEYED) if isinstance(of, str) else of
-    (found,) = KINDS[of.kind].normalise(request(body, headers, fetched=fetched), of, NOW)
+    of = tool(of, **KEYED) if isinstance(of, str) else of
+    (found,) = KINDS[of.kind].normalise(request(body, headers, **fetched), of, NOW)
     assert isinstance(found, Draft), found
     again = found.told if isinstance(found.told, bytes) else json.dumps(found.told).encode()
-    assert KINDS[of.kind].normalise(request(again, headers, fetched=fetched), of, NOW) == [found]
+    assert KINDS[of.kind].normalise(request(again, headers, **fetched), of, NOW) == [found]
     assert recorded(found._replace(email=found.email or "ana@empresa.es"), of, b"s", NOW).source == of.name
     return found
 
@@ -105,7 +83,7 @@ NEEDS = {"meta_lead_ads": KEYED | FETCHES, "linkedin_lead_gen": FETCHES}
 
 @pytest.mark.parametrize("kind", SIGNATURES)
 def test_what_a_tool_signed_is_taken_and_nothing_else(kind: str) -> None:
-    of, sign, body = source(kind, **SIGNED, **NEEDS.get(kind, {})), SIGNATURES[kind], b'{"a": "\xc3\xa1"}'
+    of, sign, body = tool(kind, **SIGNED, **NEEDS.get(kind, {})), SIGNATURES[kind], b'{"a": "\xc3\xa1"}'
     for key in (b"old", b"s"):
         assert takes(of, request(body, sign(body, key)))
     assert not takes(of, request(body, sign(body, b"another")))
@@ -119,14 +97,14 @@ def test_what_a_tool_signed_is_taken_and_nothing_else(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["webflow", "wpforms"])
 def test_an_old_signature_proves_nothing(kind: str) -> None:
     sent = request(b"{}", SIGNATURES[kind](b"{}", b"s"))
-    assert takes(source(kind, **SIGNED), sent, NOW + timedelta(minutes=5))
-    assert not takes(source(kind, **SIGNED), sent, NOW + timedelta(minutes=5, seconds=1))
+    assert takes(tool(kind, **SIGNED), sent, NOW + timedelta(minutes=5))
+    assert not takes(tool(kind, **SIGNED), sent, NOW + timedelta(minutes=5, seconds=1))
 
 
 @pytest.mark.parametrize("kind", ["contact_form_7", "google_forms", "gravity_forms", "jotform", "unbounce"])
 def test_who_signs_nothing_is_known_by_the_key_in_its_address(kind: str) -> None:
-    assert takes(source(kind, **KEYED), request(b"", FORM, "key=key"))
-    assert not takes(source(kind, **KEYED), request(b"", FORM, "key=other"))
+    assert takes(tool(kind, **KEYED), request(b"", FORM, "key=key"))
+    assert not takes(tool(kind, **KEYED), request(b"", FORM, "key=other"))
 
 
 # Typeform
@@ -176,7 +154,7 @@ def test_typeform_s_answers_are_known_by_their_questions_and_types() -> None:
 
 def test_a_mapping_may_name_a_question_or_what_the_tool_calls_it() -> None:
     for name in ("¿Presupuesto?", "budget_ref", "f7"):
-        found = draft(source("typeform", **KEYED, fields={"message": name}), TYPEFORM)
+        found = draft(tool("typeform", **KEYED, fields={"message": name}), TYPEFORM)
         assert found.what["text"] == "900"
         assert "¿Presupuesto?" not in found.fields
 
@@ -232,7 +210,7 @@ def test_tally_s_answers() -> None:
 
 
 def test_what_is_no_response_of_tally_s_is_kept_as_failed() -> None:
-    (refused,) = KINDS["tally"].normalise(request(tally(eventType="OTHER")), source("tally", **KEYED), NOW)
+    (refused,) = KINDS["tally"].normalise(request(tally(eventType="OTHER")), tool("tally", **KEYED), NOW)
     assert isinstance(refused, Refused)
 
 
@@ -258,7 +236,7 @@ def multipart(fields: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
 
 @pytest.mark.parametrize("sent", [(form(JOTFORM), FORM), multipart(JOTFORM)])
 def test_jotform_s_answers(sent: tuple[bytes, dict[str, str]]) -> None:
-    found = draft(source("jotform", **KEYED, fields={"message": "q9_howCan"}), *sent)
+    found = draft(tool("jotform", **KEYED, fields={"message": "q9_howCan"}), *sent)
     assert (found.event_id, found.occurred_at) == ("5123456789012345678", HOUR_AGO)
     assert (found.email, found.first, found.last) == ("ana@empresa.es", "Ana", "García")
     assert (found.phone, found.campaign) == ("600 111 222", {"source": "google"})
@@ -303,7 +281,7 @@ def test_webflow_s_submissions_of_both_versions(body: dict[str, Any]) -> None:
 
 
 def test_webflow_s_other_events_are_kept_as_failed() -> None:
-    of = source("webflow", **KEYED)
+    of = tool("webflow", **KEYED)
     (refused,) = KINDS["webflow"].normalise(request({"triggerType": "site_publish", "payload": {"site": "x"}}), of, NOW)
     assert isinstance(refused, Refused)
 
@@ -328,7 +306,7 @@ def test_hubspot_s_contact_comes_with_its_latest_submission() -> None:
     assert (found.email, found.first, found.last, found.company) == ("ana@empresa.es", "Ana", "García", "Acme")
     assert found.what == {"form": "Demo", "url": "https://www.example.com/demo", "title": "Ask for a demo"}
     assert (found.user_id, found.fields) == ("71", {"employees": "120"})
-    event = recorded(found, source("hubspot_forms", **KEYED), b"s", NOW)
+    event = recorded(found, tool("hubspot_forms", **KEYED), b"s", NOW)
     assert [subject.value for subject in event.subjects] == ["ana@empresa.es", "hubspot:71"]
 
 
@@ -390,7 +368,7 @@ def test_a_gravity_forms_entry_has_numbers_for_names() -> None:
     entry = {"id": "42", "form_id": "7", "date_created": "2026-11-23 11:00:00", "is_starred": "0", "ip": "192.0.2.1",
              "source_url": "https://www.example.com/demo?utm_source=google", "user_agent": "Mozilla/5.0",
              "status": "active", "1.3": "Ana", "1.6": "García", "2": "ana@empresa.es", "3": "120"}  # fmt: skip
-    of = source("gravity_forms", **KEYED, fields={"first_name": "1.3", "last_name": "1.6"})
+    of = tool("gravity_forms", **KEYED, fields={"first_name": "1.3", "last_name": "1.6"})
     for body, headers in ((entry, JSON), (form(entry), FORM)):
         found = draft(of, body, headers)
         assert (found.event_id, found.occurred_at, found.agent) == ("42", HOUR_AGO, "Mozilla/5.0")
@@ -480,7 +458,7 @@ def test_a_batch_of_meta_s_leads_is_wanted_at_once_and_read_in_order() -> None:
         KINDS["meta_lead_ads"].normalise(request(body), META, NOW)
     assert [get.url for get in wanted.value.gets] == [meta_url("1"), meta_url("2")]
     fetched = {meta_url("1"): lead(), meta_url("2"): lead()}
-    found = KINDS["meta_lead_ads"].normalise(request(body, fetched=fetched), META, NOW)
+    found = KINDS["meta_lead_ads"].normalise(request(body, **fetched), META, NOW)
     assert [outcome.event_id for outcome in found] == ["2", "1", "2"]
 
 
@@ -492,12 +470,12 @@ def error(code: int, status: int = 400) -> Fetched:
                                     Fetched(200, b"[]"), Fetched(200, b'{"id": NaN}')])  # fmt: skip
 def test_what_meta_may_give_later_is_asked_for_again(answer: Fetched) -> None:
     with pytest.raises(Later):
-        KINDS["meta_lead_ads"].normalise(request(leadgen("444"), fetched={meta_url("444"): answer}), META, NOW)
+        KINDS["meta_lead_ads"].normalise(request(leadgen("444"), **{meta_url("444"): answer}), META, NOW)
 
 
 def test_a_lead_that_meta_does_not_show_is_kept_as_failed_and_costs_the_others_nothing() -> None:
     fetched = {meta_url("1"): error(100), meta_url("2"): lead()}
-    one, two = KINDS["meta_lead_ads"].normalise(request(leadgen("1", "2"), fetched=fetched), META, NOW)
+    one, two = KINDS["meta_lead_ads"].normalise(request(leadgen("1", "2"), **fetched), META, NOW)
     assert isinstance(one, Refused)
     assert one.told == leadgen("1")
     assert isinstance(two, Draft)
@@ -603,7 +581,7 @@ def test_what_linkedin_may_give_later_is_asked_for_again_and_what_is_gone_is_not
     ):
         with pytest.raises(Later):
             draft(LINKEDIN, NOTICE, **{linkedin_url(): answer})
-    sent = request(NOTICE, fetched={linkedin_url(): Fetched(404, b"{}")})
+    sent = request(NOTICE, **{linkedin_url(): Fetched(404, b"{}")})
     (refused,) = KINDS["linkedin_lead_gen"].normalise(sent, LINKEDIN, NOW)
     assert isinstance(refused, Refused)
 

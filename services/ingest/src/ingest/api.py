@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, m
 from starlette.responses import Response
 
 from ingest.desk import TOUCHPOINTS, Desk
-from ingest.draft import Draft, Refused, Request, Unusable
+from ingest.draft import Request, Unusable, usable
 from ingest.normalise import recorded
 from ingest.registry import Source
 from ingest.safe import record
@@ -74,7 +74,7 @@ def router(desk: Desk) -> APIRouter:
         try:
             normalise = _tool(request, source).normalise
             request, outcomes = await given(desk, normalise, request, source, received_at)
-            drafts = [_draft(outcome) for outcome in outcomes]
+            drafts = [usable(outcome) for outcome in outcomes]
             ids = [told.touchpoint_id if n == 0 else uuid5(told.touchpoint_id, str(n)) for n in range(len(drafts))]
             records = [
                 record(recorded(draft, source, desk.secret, received_at, trace, known_as=known_as))
@@ -98,12 +98,6 @@ def _tool(request: Request, source: Source) -> Tool:
     if request.path.startswith(WEBHOOKS):
         return KINDS[source.kind]
     return sdk_of(request.path, request.headers) or KINDS["segment"]
-
-
-def _draft(outcome: Draft | Refused) -> Draft:
-    if isinstance(outcome, Refused):
-        raise outcome.because
-    return outcome
 
 
 def _shown(source: Source) -> dict[str, object]:

@@ -118,3 +118,10 @@ class Refused:
 
 
 Outcome = Draft | Refused
+
+
+def usable(outcome: Outcome) -> Draft:
+    """The draft. Raises Unusable, as it was refused."""
+    if isinstance(outcome, Refused):
+        raise outcome.because
+    return outcome

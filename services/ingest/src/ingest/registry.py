@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
@@ -19,58 +19,17 @@ from pydantic import (
     model_validator,
 )
 
+from relevo.kinds import (
+    ALWAYS_SIGN,
+    ASK_WITH_KEY,
+    NEVER_SIGN,
+    SEND_IDS,
+    SIGN_BY_TOPIC,
+    SIGN_THEIR_ADDRESS,
+    WEBHOOKS,
+    Kind,
+)
 from relevo.meanings import MEANINGS
-
-# Tools that call `/v1/webhooks/{source}`.
-Webhook = Literal[
-    "activecampaign", "amazon_ses", "brevo", "contact_form_7", "customerio", "google_forms", "gravity_forms", "hubspot",
-    "hubspot_forms", "jotform", "klaviyo", "linkedin_lead_gen", "mailchimp", "mailersend", "mailgun", "mailjet",
-    "mailtrap", "mandrill", "mautic", "meta_lead_ads", "postal", "postmark", "resend", "sendgrid", "sparkpost", "tally",
-    "typeform", "unbounce", "unisender_go", "webflow", "wpforms",
-]  # fmt: skip
-# SDKs: their key says which source they are.
-Sdk = Literal["segment", "rudderstack", "jitsu", "posthog", "customerio_track"]
-Kind = Literal["api", "form", Sdk, Webhook]
-_WEBHOOKS: frozenset[str] = frozenset(get_args(Webhook))
-# By their own documentation: which sign every request; which have no signing rule at all; which sign for one of their
-# topics, with a public certificate; the others sign if asked to. And which sign the address they call with the body.
-ALWAYS_SIGN = frozenset(
-    {
-        "customerio",
-        "hubspot",
-        "klaviyo",
-        "linkedin_lead_gen",
-        "mailersend",
-        "mailgun",
-        "mailtrap",
-        "mandrill",
-        "mautic",
-        "meta_lead_ads",
-        "postal",
-        "unisender_go",
-    }
-)
-NEVER_SIGN = frozenset(
-    {
-        "activecampaign",
-        "brevo",
-        "contact_form_7",
-        "google_forms",
-        "gravity_forms",
-        "jotform",
-        "mailchimp",
-        "mailjet",
-        "postmark",
-        "sparkpost",
-        "unbounce",
-    }
-)
-_SIGN_BY_TOPIC = frozenset({"amazon_ses"})
-_SIGN_THEIR_ADDRESS = frozenset({"hubspot", "hubspot_forms", "mandrill"})
-# Which send ids only, so that the rest is fetched with a token of theirs; and which ask with a key before they send,
-# and send without it.
-SEND_IDS = frozenset({"linkedin_lead_gen", "meta_lead_ads"})
-ASK_WITH_KEY = frozenset({"meta_lead_ads"})
 
 
 class _Strict(BaseModel):
@@ -161,7 +120,7 @@ class Source(_Strict):
         kind = str(data.get("kind"))
         if kind in ("hubspot", "hubspot_forms"):
             data.setdefault("id_namespace", "hubspot")  # its events know contacts by HubSpot's ids
-        if kind in _WEBHOOKS and (base := _context(info)["public_url"]):
+        if kind in WEBHOOKS and (base := _context(info)["public_url"]):
             data.setdefault("url", f"{base.rstrip('/')}/v1/webhooks/{data.get('name')}")
         if isinstance(data.get("fields"), dict):
             data["fields"] = {k: [v] if isinstance(v, str) else v for k, v in data["fields"].items()}
@@ -192,7 +151,7 @@ class Source(_Strict):
 
     @property
     def is_webhook(self) -> bool:
-        return self.kind in _WEBHOOKS
+        return self.kind in WEBHOOKS
 
     @property
     def signed(self) -> bool:
@@ -224,7 +183,7 @@ def _unproven(source: Source) -> str | None:
 def _unproven_webhook(source: Source) -> str | None:
     """Why nobody could tell its tool from somebody else, or what would only seem to help."""
     kind: str = source.kind
-    ways = "keys" if kind in NEVER_SIGN else "keys or topics" if kind in _SIGN_BY_TOPIC else "keys or secrets"
+    ways = "keys" if kind in NEVER_SIGN else "keys or topics" if kind in SIGN_BY_TOPIC else "keys or secrets"
     if source.access == "public":
         return "access: a webhook is secret, its address is for the tool alone"
     address = urlsplit(source.url or "https://none.given")
@@ -232,10 +191,10 @@ def _unproven_webhook(source: Source) -> str | None:
         return "url: write the whole address, as in https://ingest.example.com/v1/webhooks/name"
     if "@" in address.netloc or address.query or address.fragment:
         return "url: leave user, password and ?key= out, they are secret; what a tool calls them with is added"
-    if source.secrets and kind in NEVER_SIGN | _SIGN_BY_TOPIC:
+    if source.secrets and kind in NEVER_SIGN | SIGN_BY_TOPIC:
         return f"secrets: {kind} has none to sign with; give it {ways}"
-    if source.topics and kind not in _SIGN_BY_TOPIC:
-        return f"topics are for {', '.join(_SIGN_BY_TOPIC)}"
+    if source.topics and kind not in SIGN_BY_TOPIC:
+        return f"topics are for {', '.join(SIGN_BY_TOPIC)}"
     if not source.secrets and kind in ALWAYS_SIGN:
         return f"secrets: say where the secret stands that {kind} signs every request with"
     if not (source.keys or source.signed):
@@ -245,7 +204,7 @@ def _unproven_webhook(source: Source) -> str | None:
         return f"token: {needs}" if kind in SEND_IDS else f"token: {kind} sends all there is"
     if source.key_asks and not source.keys:
         return f"keys: {kind} asks with one before it sends; give it one"
-    if source.secrets and source.url is None and kind in _SIGN_THEIR_ADDRESS:
+    if source.secrets and source.url is None and kind in SIGN_THEIR_ADDRESS:
         return f"url: {kind} signs the address it calls: write it here, or set RELEVO_PUBLIC_URL"
     return None
 

@@ -28,7 +28,7 @@ def record(event: Event) -> Outgoing:
 
 def touchpoint(data: dict[str, Any], trace: str | None) -> Outgoing:
     """The record of the TouchpointRecorded with this data (of `normalise.described`). Raises Unusable, as `record`."""
-    headers = attributes(TouchpointRecorded.type, "ingest", data["touchpoint_id"], data["at"], trace)
+    headers = attributes(TouchpointRecorded.type, "ingest", data["touchpoint_id"], data["at"].isoformat(), trace)
     try:
         value = orjson.dumps(data, option=orjson.OPT_UTC_Z)
     except TypeError:

@@ -7,7 +7,7 @@ from typing import Any
 from ingest import pages
 from ingest.admit import by_key, by_name
 from ingest.desk import TOUCHPOINTS, Desk
-from ingest.draft import Draft, Outcome, Refused, Reply, Request, Unusable
+from ingest.draft import Outcome, Refused, Reply, Request, Unusable, usable
 from ingest.json_body import raw
 from ingest.normalise import described, failed, refused
 from ingest.registry import Source
@@ -38,7 +38,7 @@ async def touchpoints(desk: Desk, request: Request) -> Reply:
     for index, outcome in enumerate(outcomes):
         otherwise = f"{key}:{index}" if key and array else key
         try:
-            data = described(_draft(outcome), source, desk.secret, now, otherwise)
+            data = described(usable(outcome), source, desk.secret, now, otherwise)
             records.append(touchpoint(data, trace))
         except Unusable as unusable:
             problem = _refusal(source, unusable)
@@ -72,7 +72,7 @@ async def keep_all(desk: Desk, outcomes: Sequence[Outcome], request: Request, so
     quarantined = 0
     for outcome in outcomes:
         try:
-            records.append(touchpoint(described(_draft(outcome), source, desk.secret, now), trace))
+            records.append(touchpoint(described(usable(outcome), source, desk.secret, now), trace))
         except Unusable as unusable:
             item = outcome if isinstance(outcome, Refused) else refused(outcome, unusable)
             records.append(_quarantine(desk, item, request, source, now, trace))
@@ -107,7 +107,7 @@ async def _form(desk: Desk, request: Request, name: str) -> tuple[Source, str]:
     key = _idempotency_key(request)
     (outcome,) = _read(form.normalise, desk, request, source, now)
     try:
-        data = described(_draft(outcome), source, desk.secret, now, key)
+        data = described(usable(outcome), source, desk.secret, now, key)
         made = touchpoint(data, traceparent(request))
     except Unusable as unusable:
         raise _refusal(source, unusable) from None
@@ -140,12 +140,6 @@ def _quarantine(desk: Desk, item: Refused, request: Request, source: Source, now
         return record(failed(item, request, kept(raw(item.told)), source, desk.secret, now, trace))
     except Unusable as unusable:
         raise _refusal(source, unusable) from None
-
-
-def _draft(outcome: Outcome) -> Draft:
-    if isinstance(outcome, Refused):
-        raise outcome.because
-    return outcome
 
 
 def _refusal(source: Source, unusable: Unusable) -> Problem:

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
+
+from relevo.kinds import ALWAYS_SIGN, ASK_WITH_KEY, NEVER_SIGN, SEND_IDS, SIGN_BY_TOPIC, WEBHOOKS, Kind
 
 sources = typer.Typer(help="Who may send touchpoints, and with which key.", no_args_is_help=True)
 
@@ -25,43 +27,6 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SPAN = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
-Webhook = Literal[
-    "activecampaign", "amazon_ses", "brevo", "contact_form_7", "customerio", "google_forms", "gravity_forms", "hubspot",
-    "hubspot_forms", "jotform", "klaviyo", "linkedin_lead_gen", "mailchimp", "mailersend", "mailgun", "mailjet",
-    "mailtrap", "mandrill", "mautic", "meta_lead_ads", "postal", "postmark", "resend", "sendgrid", "sparkpost", "tally",
-    "typeform", "unbounce", "unisender_go", "webflow", "wpforms",
-]  # fmt: skip
-Sdk = Literal["segment", "rudderstack", "jitsu", "posthog", "customerio_track"]
-Kind = Literal["api", "form", Sdk, Webhook]
-ALWAYS_SIGN = (
-    "customerio",
-    "hubspot",
-    "klaviyo",
-    "linkedin_lead_gen",
-    "mailersend",
-    "mailgun",
-    "mailtrap",
-    "mandrill",
-    "mautic",
-    "meta_lead_ads",
-    "postal",
-    "unisender_go",
-)
-NEVER_SIGN = (
-    "activecampaign",
-    "brevo",
-    "contact_form_7",
-    "google_forms",
-    "gravity_forms",
-    "jotform",
-    "mailchimp",
-    "mailjet",
-    "postmark",
-    "sparkpost",
-    "unbounce",
-)
-SEND_IDS = ("linkedin_lead_gen", "meta_lead_ads")
-ASK_WITH_KEY = ("meta_lead_ads",)
 _OR_TOPIC = {"amazon_ses": " or its --topic"}
 File = Annotated[Path, typer.Option("--file", envvar="RELEVO_SOURCES", help="The file ingest reads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -100,18 +65,18 @@ def add(
         raise _refusal(f"{name} is there already; `relevo sources rotate {name}` gives it a new key")
     signs = [{"env": each} for each in secret_env or ()] + [{"file": each} for each in secret_file or ()]
     token = {"env": token_env} if token_env else {"file": token_file} if token_file else None
-    if kind not in get_args(Webhook) and (signs or topic or url):
+    if kind not in WEBHOOKS and (signs or topic or url):
         raise _refusal("secrets, topics and urls are for webhooks")
     if (token is None) == (kind in SEND_IDS):
         raise _refusal(
             f"{kind} sends ids only: say where the token stands that leads are fetched with, with --token-env or "
             "--token-file"
             if kind in SEND_IDS
-            else f"tokens are for {' and '.join(SEND_IDS)}"
+            else f"tokens are for {' and '.join(sorted(SEND_IDS))}"
         )
     if kind in ALWAYS_SIGN and not signs:
         raise _refusal(f"{kind} signs every request: say where its secret stands, with --secret-env or --secret-file")
-    if kind in (*NEVER_SIGN, "amazon_ses") and signs:
+    if kind in NEVER_SIGN | SIGN_BY_TOPIC and signs:
         raise _refusal(f"{kind} has no secret to sign with; it is known by its key" + _OR_TOPIC.get(kind, ""))
     key = None if (signs or topic) and kind not in ASK_WITH_KEY else secrets.token_urlsafe(24)
     entry: dict[str, Any] = {"name": name, "kind": kind, "access": access}
@@ -119,7 +84,7 @@ def add(
     entry |= {field: told for field, told in given.items() if told}
     entry |= {"keys": [{"sha256": _hash(key)}]} if key else {}
     _write(file, [*entries, entry])
-    place = f", to /v1/webhooks/{name}" if kind in get_args(Webhook) else ""
+    place = f", to /v1/webhooks/{name}" if kind in WEBHOOKS else ""
     _tell(as_json, name, key, f"{name} may send now{place}")
 
 

@@ -1,7 +1,6 @@
 """Events on the wire: CloudEvents 1.0, Kafka binary content mode (attributes in `ce_` headers, JSON in the value)."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -20,19 +19,19 @@ def encode(event: Event, source: str) -> tuple[str, Headers, bytes]:
     """(key, headers, value) of `event`, written by the service `source`. Fields that are None are left out."""
     return (
         event.key(),
-        attributes(event.type, source, str(event.id), event.at, event.trace),
+        attributes(event.type, source, str(event.id), event.at.isoformat(), event.trace),
         event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True),
     )
 
 
-def attributes(event_type: str, source: str, event_id: str, at: datetime, trace: str | None) -> Headers:
-    """The headers of an event."""
+def attributes(event_type: str, source: str, event_id: str, time: str, trace: str | None) -> Headers:
+    """The headers of an event; `time` is its `at` in ISO 8601."""
     headers: Headers = (
         ("ce_specversion", b"1.0"),
         ("ce_type", event_type.encode()),
         ("ce_source", f"/relevo/{source}".encode()),
         ("ce_id", event_id.encode()),
-        ("ce_time", at.isoformat().encode()),
+        ("ce_time", time.encode()),
         ("content-type", b"application/json"),
     )
     return (*headers, ("traceparent", trace.encode())) if trace else headers

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relevo.events.cloudevents import attributes
 from relevo.stream.kafka import KafkaAway, Outgoing, Producer
 from relevo.stream.transaction import is_infrastructure, kind_of
 
@@ -36,7 +37,7 @@ class Relay:
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine, self._producer = engine, producer
-        self._source = f"/relevo/{source}".encode()
+        self._source = source
         self._poll, self._send_timeout, self._beat = poll, send_timeout, beat
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
         self.sent = 0
@@ -97,17 +98,7 @@ class Relay:
 
     def _record(self, row: Any) -> Outgoing:
         _, topic, key, event_id, event_type, time, trace, value = row
-        headers: tuple[tuple[str, bytes], ...] = (
-            ("ce_specversion", b"1.0"),
-            ("ce_type", event_type.encode()),
-            ("ce_source", self._source),
-            ("ce_id", str(event_id).encode()),
-            ("ce_time", time.encode()),
-            ("content-type", b"application/json"),
-        )
-        if trace:
-            headers = (*headers, ("traceparent", trace.encode()))
-        return Outgoing(topic, key, headers, value)
+        return Outgoing(topic, key, attributes(event_type, self._source, str(event_id), time, trace), value)
 
 
 def _passes(error: Exception) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ingest import keys
 from ingest.draft import Outcome, Reply, Request
-from ingest.registry import Kind, Source
+from ingest.registry import Source
 from ingest.sources import (
     activecampaign,
     amazon_ses,
@@ -51,6 +51,7 @@ from ingest.sources import (
     webflow,
     wordpress,
 )
+from relevo.kinds import Kind
 
 
 @dataclass(frozen=True)
