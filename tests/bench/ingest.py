@@ -121,7 +121,7 @@ async def _kafka() -> AsyncIterator[tuple[Path, str]]:
 
 @contextlib.asynccontextmanager
 async def _ours(home: Path, kafka: str) -> AsyncIterator[Server]:
-    key = secrets.token_urlsafe(24)
+    key = secrets.token_hex(16)  # begins with no dash, which an option would
     with _ports(1) as (port,), _server(["ingest", "run"], _environment(home, kafka, port, key)) as pid:
         await _answers(port)
         yield Server(pid, port, "/v1/touchpoints", key)

@@ -5,6 +5,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -49,15 +50,38 @@ class Client:
     ) -> Answer:
         """One request, one answer, whatever its status. Raises NoAnswer, at the latest after `Limits.total` seconds."""
         self._check(url)
+        async with self._answering():
+            request = self._http.build_request(method, url, headers=headers, content=content)
+            response = await self._http.send(request, stream=True)
+            try:
+                body, cut = await _read(response, self._limits.answer)
+            finally:
+                await response.aclose()
+            return Answer(response.status_code, body, cut, response.headers)
+
+    async def lines(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
+    ) -> AsyncIterator[tuple[int, bytes]]:
+        """One request, and its answer line by line as it comes, each with the answer's status. Raises as `send`."""
+        self._check(url)
+        left, part = self._limits.answer, b""
+        async with self._answering(), self._http.stream(method, url, headers=headers, content=content) as response:
+            async for more in response.aiter_raw():
+                left -= len(more)
+                if left < 0:
+                    raise NoAnswer("protocol", "the answer is longer than we take")
+                *whole, part = (part + more).split(b"\n")
+                for line in whole:
+                    yield response.status_code, line
+            if part:
+                yield response.status_code, part
+
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        """The time a request has; whatever goes wrong within is a NoAnswer."""
         try:
             async with asyncio.timeout(self._limits.total):
-                request = self._http.build_request(method, url, headers=headers, content=content)
-                response = await self._http.send(request, stream=True)
-                try:
-                    body, cut = await _read(response, self._limits.answer)
-                finally:
-                    await response.aclose()
-                return Answer(response.status_code, body, cut, response.headers)
+                yield
         except TimeoutError:
             raise NoAnswer("timeout", f"no whole answer within {self._limits.total:g} s") from None
         except httpcore.TimeoutException:
@@ -68,31 +92,6 @@ class Client:
             raise NoAnswer("closed", "the connection broke off") from None
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, httpx.HTTPError, httpx.InvalidURL):
             raise NoAnswer("protocol", "that is no HTTP answer") from None
-
-    async def lines(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
-    ) -> AsyncIterator[tuple[int, bytes]]:
-        """One request, and its answer line by line as it comes, each with the answer's status. Raises as `send`."""
-        self._check(url)
-        left, part = self._limits.answer, b""
-        try:
-            async with asyncio.timeout(self._limits.total):
-                async with self._http.stream(method, url, headers=headers, content=content) as response:
-                    async for more in response.aiter_raw():
-                        left -= len(more)
-                        if left < 0:
-                            raise NoAnswer("protocol", "the answer is longer than we take")
-                        *whole, part = (part + more).split(b"\n")
-                        for line in whole:
-                            yield response.status_code, line
-                    if part:
-                        yield response.status_code, part
-        except TimeoutError:
-            raise NoAnswer("timeout", f"no whole answer within {self._limits.total:g} s") from None
-        except (httpcore.ConnectError, httpcore.TimeoutException) as error:
-            raise NoAnswer("connect", f"cannot connect: {_cause(error)}") from None
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError):
-            raise NoAnswer("closed", "the connection broke off") from None
 
     async def aclose(self) -> None:
         await self._http.aclose()

@@ -71,10 +71,10 @@ def sees(scope: Scope) -> Callable[[Request], Awaitable[Actor]]:
 
     async def dependency(request: Request) -> Actor:
         if "authorization" in request.headers:
-            return by_token(request)
+            return await by_token(request)
         looking = await viewer(request)
         if looking is None:
-            return by_token(request)  # says what is missing
+            return await by_token(request)  # says what is missing
         if not looking.may(scope):
             raise Problem(403, "Scope missing", detail=f"This needs a token of scope `{scope}`.")
         if request.method != "GET":

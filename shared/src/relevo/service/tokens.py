@@ -1,7 +1,7 @@
 """API tokens: one file of hashes, hot-reloaded, scoped; deny by default."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -72,18 +72,13 @@ class Tokens:
             return
         try:
             stat = self._path.stat()
-        except OSError as error:
-            log.error("tokens.yaml not read, the last good version stays", extra={"because": type(error).__name__})
-            return
-        stamp = (stat.st_mtime_ns, stat.st_size)
-        if stamp == self._stamp:
-            return
-        try:
+            if (stat.st_mtime_ns, stat.st_size) == self._stamp:
+                return
+            self._stamp = (stat.st_mtime_ns, stat.st_size)
             file = _File.model_validate(yaml.safe_load(self._path.read_text()))
             self._by_hash = {token.sha256: token for token in file.tokens}
         except (OSError, yaml.YAMLError, ValidationError) as error:
             log.error("tokens.yaml not read, the last good version stays", extra={"because": type(error).__name__})
-        self._stamp = stamp  # last: requests in other threads must not take the file for read before it is
 
 
 def authenticate(tokens: Tokens, request: Request) -> Actor:
@@ -110,10 +105,11 @@ def authenticate(tokens: Tokens, request: Request) -> Actor:
     return Actor(who, token.name, token.scopes, name if kind == "rep" else None, role or None)
 
 
-def needs(*scopes: Scope) -> Callable[[Request], Actor]:
-    """A FastAPI dependency: the actor, whose token has one of `scopes`."""
+def needs(*scopes: Scope) -> Callable[[Request], Awaitable[Actor]]:
+    """A FastAPI dependency: the actor, whose token has one of `scopes`. A coroutine, since FastAPI
+    runs any other function in a thread, where it could find `Tokens` half read by another."""
 
-    def dependency(request: Request) -> Actor:
+    async def dependency(request: Request) -> Actor:
         actor = authenticate(request.app.state.tokens, request)
         if not actor.scopes & set(scopes):
             raise Problem(

@@ -1,11 +1,9 @@
 """The address a tool called, for those that sign it. PURE."""
 
-import base64
-import binascii
-from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
 from ingest.draft import Request
+from ingest.keys import basic
 from ingest.registry import Source
 
 
@@ -15,8 +13,7 @@ def called(request: Request, source: Source) -> str:
     Neither the host nor the scheme is taken from the request: a proxy in between has its own.
     """
     parts = urlsplit(source.url or "")._replace(query=request.query.decode("latin-1"))
-    scheme, _, told = (request.header(b"authorization") or "").partition(" ")
-    if scheme.lower() == "basic":
-        with suppress(binascii.Error, ValueError):
-            parts = parts._replace(netloc=f"{base64.b64decode(told.strip(), validate=True).decode()}@{parts.netloc}")
+    user, password = basic(request)
+    if user or password:
+        parts = parts._replace(netloc=f"{user}:{password}@{parts.netloc}")
     return urlunsplit(parts)
