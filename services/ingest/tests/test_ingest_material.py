@@ -178,10 +178,12 @@ def is_read(kind: str, case: Json) -> bool:
 
 @pytest.mark.parametrize(("kind", "case"), everything(is_read))
 def test_it_is_read_as_recorded(kind: str, case: Json) -> None:
-    """Type, recipient, UTC time, event id and clicked URL, of every event, in order."""
+    """Type, recipient, UTC time, event id and clicked URL, of every event, in order; where they read none, nobody is
+    named but who wrote a message, for which their library has another address."""
     found = [outcome for outcome in outcomes(kind, case) if isinstance(outcome, Draft)]
     if not case.get("normalised_events"):
-        assert [draft.email for draft in found if draft.email] == []
+        named = [draft.original_type for draft in found if draft.email]
+        assert set(named) <= {"route", "Inbound", "Received"}
         return
     assert [read(draft) for draft in found] == [
         (

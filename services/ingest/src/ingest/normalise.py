@@ -24,8 +24,8 @@ from relevo.events.vocabulary import TouchpointType
 PUBLIC_TYPES: frozenset[TouchpointType] = frozenset(
     ("form_submitted", "page_viewed", "content_downloaded", "event_registered", "identified", "grouped", "tracked")
 )
-MOST_FIELDS = 256
-_MOST_ID, _MOST_NAME, _MOST_FIELD_NAME, _MOST_LINE, _MOST_TEXT = 256, 200, 128, 2_000, 50_000
+MOST_FIELDS, MOST_TEXT = 256, 50_000
+_MOST_ID, _MOST_NAME, _MOST_FIELD_NAME, _MOST_LINE = 256, 200, 128, 2_000
 _ADDRESSES = ("url", "link")
 _KEPT_HEADERS = (
     b"content-type", b"content-encoding", b"user-agent", b"origin", b"referer", b"accept-language", b"traceparent",
@@ -187,8 +187,8 @@ def _what(told: Mapping[str, str]) -> dict[str, str]:
             if (address := campaign.web_address(value)) is not None:
                 what[name] = address
         elif name == "text":
-            if len(value) > _MOST_TEXT:
-                raise Unusable(f"Longer than {_MOST_TEXT} characters.", "text")
+            if len(value) > MOST_TEXT:
+                raise Unusable(f"Longer than {MOST_TEXT} characters.", "text")
             what[name] = value.strip()
         elif (line := _line(value, name, _MOST_LINE)) is not None:
             what[name] = line
@@ -208,8 +208,8 @@ def _fields(told: Mapping[str, str]) -> dict[str, str]:
     for name, value in told.items():
         if len(name) > _MOST_FIELD_NAME:
             raise Unusable(f"A field's name is longer than {_MOST_FIELD_NAME} characters.", "fields")
-        if len(value) > _MOST_TEXT:
-            raise Unusable(f"A field is longer than {_MOST_TEXT} characters.", "fields")
+        if len(value) > MOST_TEXT:
+            raise Unusable(f"A field is longer than {MOST_TEXT} characters.", "fields")
     return dict(told)
 
 

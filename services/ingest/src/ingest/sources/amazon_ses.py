@@ -1,7 +1,8 @@
-"""Amazon SES: feedback notifications and published events, over an SNS topic that calls us. PURE.
+"""Amazon SES: feedback notifications, published events and received messages, over an SNS topic that calls us. PURE.
 
 https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html and …/event-publishing-retrieving-sns-contents.html
-for the events; the SNS envelope, its signature and its handshake are in `sns`.
+for the events, …/receiving-email-notifications-contents.html for messages; the SNS envelope, its signature and its
+handshake are in `sns`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from ingest.dates import lenient
 from ingest.draft import Draft, Outcome, Request, Unusable
 from ingest.json_body import flaw, parse
 from ingest.registry import Source
-from ingest.sources import sns
+from ingest.sources import received, sns
 from ingest.sources.events import Event, inner, mailbox, said
 from ingest.sources.flatten import flatten, text
 from relevo.events.vocabulary import TouchpointType
@@ -56,8 +57,8 @@ def _of_event(event: Event, envelope: Event) -> list[Outcome]:
     if (because := flaw(event)) is not None:
         raise because
     kind = text(event.get("eventType")) or text(event.get("notificationType"))
-    if kind == "Received":  # its recipients are our own mailboxes
-        raise Unusable("It is a received message: let the topic carry events of sent ones.", "notificationType")
+    if kind == "Received":
+        return [_received(event, envelope)]
     mail = inner(event, "mail")
     people = _people(kind or "", event)
     own_id = text(envelope.get("MessageId"))
@@ -89,6 +90,23 @@ def _of_event(event: Event, envelope: Event) -> list[Outcome]:
         return [draft._replace(email=people[0] if people else None)]
     # One event of several people is several touchpoints, each with an id of its own.
     return [draft._replace(email=person, event_id=own_id and f"{own_id}:{person}") for person in people]
+
+
+def _received(event: Event, envelope: Event) -> Draft:
+    """A message, of whose text nothing is read: not every rule's notification has it."""
+    mail, receipt = inner(event, "mail"), inner(event, "receipt")
+    common = inner(mail, "commonHeaders")
+    told = common.get("from")
+    return received.message(
+        envelope,
+        received.headers(mail.get("headers"), "name", "value"),
+        event_id=text(envelope.get("MessageId")) or text(mail.get("messageId")),
+        kind="Received",
+        sender=next(filter(None, map(text, told if isinstance(told, list) else ())), None) or text(mail.get("source")),
+        subject=text(common.get("subject")),
+        received_at=lenient(mail.get("timestamp")),
+        spam="FAIL" in (inner(receipt, name).get("status") for name in ("spamVerdict", "virusVerdict")),
+    )
 
 
 def _touch(kind: str, event: Event) -> TouchpointType:

@@ -1,8 +1,9 @@
-"""Mailgun: event webhooks, as JSON and, of old accounts, as a form; one event a request, signed within its body. PURE.
+"""Mailgun: event webhooks, as JSON and, of old accounts, as a form; one event a request, signed within its body; and
+the messages that its routes forward, signed alike. PURE.
 
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhooks and …/securing-webhooks: HMAC-SHA256 of
 timestamp + token under the webhook signing key. The signature covers no more than that, so the token is the event's id:
-whoever replays a token with another body adds nothing.
+whoever replays a token with another body adds nothing. Routes: …/user-manual/receive-forward-store/receive-http.
 """
 
 import hmac
@@ -14,7 +15,7 @@ from ingest.dates import lenient
 from ingest.draft import Draft, Outcome, Request, Unauthentic, Unusable
 from ingest.json_body import parse
 from ingest.registry import Source
-from ingest.sources import events
+from ingest.sources import events, received
 from ingest.sources.events import Event, inner, mailbox, said
 from ingest.sources.flatten import flatten, text
 from ingest.sources.form_body import pairs
@@ -32,10 +33,11 @@ _TYPES: Final[dict[str, TouchpointType]] = {
 _OWN = frozenset(
     "event recipient url token timestamp signature Message-Id message-id user-agent message-headers ip".split()
 )
+_MESSAGE = frozenset({"sender", "body-plain"})  # which a route's form always has
 _LONG = 2_000
 # https://documentation.mailgun.com/docs/mailgun/user-manual/tracking-messages/open-click-bot-detect
 _BOT = {"apple": "Apple's mail privacy proxy", "gmail": "Gmail's", "generic": "a scanner"}
-_NO_EVENT = Unusable("It names no event: is it a route's message? Those are not read.", "event")
+_NO_EVENT = Unusable("It names no event, and is no message of a route.", "event")
 
 
 def verify(request: Request, source: Source, now: datetime) -> None:
@@ -97,6 +99,8 @@ def _of_form(request: Request) -> Draft:
     told = pairs(request)
     last = dict(told)
     first = dict(reversed(told))
+    if first.keys() >= _MESSAGE:  # before its headers, which are fields, can say that it is an event
+        return _of_route(request.body, first, last)
     if (kind := first.get("event")) is None:
         raise _NO_EVENT
     return Draft(
@@ -109,6 +113,22 @@ def _of_form(request: Request) -> Draft:
         fields={name: value for name, value in first.items() if value and name not in _OWN and len(value) < _LONG},
         occurred_at=lenient(last.get("timestamp")),
         agent=first.get("user-agent"),
+    )
+
+
+def _of_route(body: bytes, first: Mapping[str, str], last: Mapping[str, str]) -> Draft:
+    """A message, fully parsed: every header of it is a field, too, beside Mailgun's own."""
+    named = {name.lower(): value for name, value in first.items()}
+    return received.message(
+        body,
+        named,
+        event_id=last.get("token"),
+        kind="route",
+        sender=first.get("from") or first["sender"],
+        subject=first.get("subject"),
+        words=(first.get("stripped-text"), first["body-plain"]),
+        received_at=lenient(last.get("timestamp")),
+        spam=named.get("x-mailgun-sflag", "").lower() == "yes",
     )
 
 

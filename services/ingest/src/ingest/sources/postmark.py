@@ -1,7 +1,7 @@
-"""Postmark: delivery, bounce, complaint, open, click and subscription webhooks, one event a request. PURE.
+"""Postmark: delivery, bounce, complaint, open, click, subscription and inbound webhooks, one event a request. PURE.
 
-https://postmarkapp.com/developer/webhooks/webhooks-overview. Postmark signs nothing; it sends the user name and
-password of the webhook's address as basic auth.
+https://postmarkapp.com/developer/webhooks/webhooks-overview and …/inbound-webhook, whose example has no `RecordType`.
+Postmark signs nothing; it sends the user name and password of the webhook's address as basic auth.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from ingest import keys
 from ingest.dates import lenient
 from ingest.draft import Draft, Outcome, Request
 from ingest.registry import Source
-from ingest.sources import events
+from ingest.sources import events, received
 from ingest.sources.events import Event, inner, said
 from ingest.sources.flatten import flatten, text
 from relevo.events.vocabulary import TouchpointType
@@ -48,6 +48,8 @@ def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outco
 
 def _draft(event: Event) -> Draft:
     record = text(event.get("RecordType"))
+    if record == "Inbound" or (record is None and "FromFull" in event):
+        return _inbound(event)
     return Draft(
         touch=_touch(record or "", event),
         told=event,
@@ -66,6 +68,20 @@ def _draft(event: Event) -> Draft:
         ),
         occurred_at=next(filter(None, (lenient(event.get(name)) for name in _TIMES)), None),
         agent=text(event.get("UserAgent")),
+    )
+
+
+def _inbound(event: Event) -> Draft:
+    of = received.headers(event.get("Headers"), "Name", "Value")
+    return received.message(
+        event,
+        {"date": text(event.get("Date")) or "", **of},
+        event_id=text(event.get("MessageID")),
+        kind="Inbound",
+        sender=text(inner(event, "FromFull").get("Email")) or text(event.get("From")),
+        subject=text(event.get("Subject")),
+        words=(text(event.get("StrippedTextReply")), text(event.get("TextBody"))),
+        spam=of.get("x-spam-status", "").lower().startswith("yes"),
     )
 
 

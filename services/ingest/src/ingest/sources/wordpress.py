@@ -1,10 +1,12 @@
 """WordPress: what its form plugins send, values by their fields' names, as a form or JSON. PURE.
 
-- Contact Form 7 by way of "CF7 to Webhook": https://wordpress.org/plugins/cf7-to-zapier/. Unsigned.
-- Gravity Forms: https://docs.gravityforms.com/triggering-webhooks-on-form-submissions/, fields chosen and named there,
+- Contact Form 7 by way of "CF7 to Webhook": https://wordpress.org/plugins/cf7-to-zapier/, as its code sends it
+  (https://github.com/mariovalney/cf7-to-zapier, CFTZ_Module_Zapier). Unsigned.
+- Gravity Forms: https://docs.gravityforms.com/triggering-webhooks-form-submissions/, fields chosen and named there,
   or all of an entry (https://docs.gravityforms.com/entry-object/), whose answers have numbers for names. Unsigned.
 - WPForms: https://wpforms.com/docs/how-to-install-and-use-the-webhooks-addon-with-wpforms/, fields chosen and named
-  there. Of JSON the add-on signs `timestamp.body` with HMAC-SHA256, as its code says (WPFormsWebhooks\\Process).
+  there. Of JSON the add-on signs `timestamp.body` with HMAC-SHA256, as its code says (WPFormsWebhooks\\Process); of
+  a form it signs the JSON that it would have been, which does not come with it.
 """
 
 import re
