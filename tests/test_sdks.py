@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -125,14 +125,14 @@ async def sent_by(clients: Clients, sdk: str, port: int, seconds: float) -> Tap:
 
 async def exchanged(
     clients: Clients, kafka: str, folder: Path, seconds: float, meanwhile: Coroutine[Any, Any, None]
-) -> Mapping[str, Counter[UUID]]:
+) -> Mapping[str, Counter[str]]:
     """All SDKs send at once, while `meanwhile` happens: how often each of their events is on the topic. On the wire
     each was there once, in requests that were answered with 200, whatever happened."""
     async with ingest(kafka, folder, clients.commands) as port:
         happening = asyncio.create_task(meanwhile)
         taps = await asyncio.gather(*(sent_by(clients, sdk, port, seconds) for sdk in clients.commands))
         await happening
-        expected: dict[str, set[UUID]] = {}
+        expected: dict[str, set[str]] = {}
         for sdk, tap in zip(clients.commands, taps, strict=True):
             ids = tap.message_ids
             assert (len(ids), len(set(ids))) == (EVENTS, EVENTS), f"{sdk} sent events again"
@@ -142,11 +142,11 @@ async def exchanged(
     return {sdk: Counter({one: on_topic[one] for one in ids}) for sdk, ids in expected.items()}
 
 
-async def copies(kafka: str, ids: set[UUID]) -> Counter[UUID]:
+async def copies(kafka: str, ids: set[str]) -> Counter[str]:
     """How often each of these touchpoints is on the topic, once all are and it has been quiet."""
     reader = Reader(kafka, f"sdks-{uuid4()}", [TOUCHPOINTS.name], "local", lambda: None, _nothing)
     await reader.start()
-    found: Counter[UUID] = Counter()
+    found: Counter[str] = Counter()
     quiet = 0
     try:
         async with asyncio.timeout(90):
@@ -154,7 +154,7 @@ async def copies(kafka: str, ids: set[UUID]) -> Counter[UUID]:
                 polled = await reader.poll(0.5, 5_000)
                 quiet = 0 if polled else quiet + 1
                 for record in (record for records in polled.values() for record in records):
-                    if (identity := UUID(header(record.headers, "ce_id"))) in ids:
+                    if (identity := header(record.headers, "ce_id")) in ids:
                         found[identity] += 1
     finally:
         await reader.stop()
@@ -216,7 +216,7 @@ async def test_an_sdk_of_the_first_generation_believes_a_refusal(kafka: str, tmp
         assert tap.statuses == [401]
 
 
-def told(folder: Path, arrived: Mapping[str, Counter[UUID]]) -> None:
+def told(folder: Path, arrived: Mapping[str, Counter[str]]) -> None:
     """Every event is there, and once: unless ingest waited in vain for the broker's word. What was under way then is
     sent again under the same id, because whether it arrived is not to be known; readers take it once."""
     unknown = "did not acknowledge in time" in (folder / "ingest.log").read_text()

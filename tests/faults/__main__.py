@@ -127,7 +127,7 @@ async def send(people: Journey, history: History, seed: int, number: int, tries:
         "form": "demo" if number % 8 == 7 else None,
         "url": "https://forja.example/precios",
     }
-    touchpoint_id = str(identity.touchpoint_id("local", name))
+    touchpoint_id = identity.touchpoint_id("local", name)
     history.record(touchpoint_id, "unknown")
     for attempt in range(tries):
         try:

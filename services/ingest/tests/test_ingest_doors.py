@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ async def test_segment_calls_are_answered_with_exactly_200(at: Any, call: str) -
     event = {"userId": "u-1", "messageId": f"single-{call}", "event": "e", "previousId": "a"}
     answer = await at.post(f"/v1/{call}", "app", json=event)
     assert (answer.status_code, answer.json()) == (200, {"success": True})
-    (recorded,) = await at.recorded(1, {str(touchpoint_id("app", f"single-{call}"))})
+    (recorded,) = await at.recorded(1, {touchpoint_id("app", f"single-{call}")})
     assert recorded.original_type == call
 
 
@@ -99,7 +100,7 @@ async def test_sdk_batches_come_packed_under_any_label_their_key_in_header_or_bo
     body = {
         "batch": [{"type": "track", "event": "e", "anonymousId": "a", "messageId": f"{name}-{n}"} for n in range(50)]
     }
-    ids = {str(touchpoint_id("app", f"{name}-{n}")) for n in range(50)}
+    ids = {touchpoint_id("app", f"{name}-{n}") for n in range(50)}
     basic = {"authorization": "Basic " + base64.b64encode(b"key-of-app:").decode()}
     packed = gzip.compress(json.dumps(body).encode())
     assert (await at.client.post(f"{at.url}/v1/batch", content=packed, headers=labels | basic)).status_code == 200
@@ -135,7 +136,7 @@ async def test_other_sdks_find_their_addresses_keys_and_answers(
     assert (answer.status_code, answer.json()) == (200, success)
     name = re.search(r"of-(?:rudderstack|jitsu|posthog|customer-io)", json.dumps(body))
     assert name is not None
-    assert await at.recorded(1, {str(touchpoint_id("pages" if "pages" in path else "app", name.group()))})
+    assert await at.recorded(1, {touchpoint_id("pages" if "pages" in path else "app", name.group())})
     wrong = await at.client.request(method, f"{at.url}{path}".replace("key-of-", "no-key-of-"), json={})
     assert (wrong.status_code, wrong.json()["code"]) == (401, "Key missing or wrong")
 
@@ -158,7 +159,7 @@ async def test_a_failed_event_of_another_sdk_is_read_its_own_way_when_it_is_mend
     broken = {"event": "$pageview", "uuid": "posthog-to-mend", "properties": {"title": "Precios"}}
     answer = await at.client.post(f"{at.url}/e/", json=broken | {"api_key": "key-of-app"})
     assert answer.status_code == 200
-    (failed,) = await at.failed(1, {str(touchpoint_id("app", "posthog-to-mend"))})
+    (failed,) = await at.failed(1, {touchpoint_id("app", "posthog-to-mend")})
     again = failed.model_dump(mode="json", exclude={"body_base64"})
     again["body"] = json.dumps(broken | {"distinct_id": "u-9"})
     ops = {"authorization": "Bearer an-api-token"}
@@ -212,7 +213,7 @@ async def test_a_body_an_sdk_cannot_mend_is_kept_and_answered_with_success(at: A
 async def test_a_failed_touchpoint_comes_back_mended_under_its_own_id(at: Any) -> None:
     broken = {"type": "track", "event": "Signed Up", "messageId": "to-mend"}
     await at.post("/v1/batch", "app", json={"batch": [broken]})
-    (failed,) = await at.failed(1, {str(touchpoint_id("app", "to-mend"))})
+    (failed,) = await at.failed(1, {touchpoint_id("app", "to-mend")})
     ops = {"authorization": "Bearer an-api-token"}
     again = failed.model_dump(mode="json")
     still = await at.client.post(f"{at.url}/v1/replays", json=again, headers=ops)
@@ -237,7 +238,7 @@ async def test_a_failed_touchpoint_comes_back_mended_under_its_own_id(at: Any) -
     ],
 )
 async def test_replays_that_cannot_be(at: Any, change: dict[str, Any], status: int, field: str | None) -> None:
-    body = {"touchpoint_id": str(touchpoint_id("app", "r")), "source": "app", "path": "/v1/track",
+    body = {"touchpoint_id": touchpoint_id("app", "r"), "source": "app", "path": "/v1/track",
             "body": '{"userId": "u", "event": "e"}'}  # fmt: skip
     ops = {"authorization": "Bearer an-api-token"}
     answer = await at.client.post(f"{at.url}/v1/replays", json=body | change, headers=ops)
@@ -298,7 +299,9 @@ async def test_time_travel_moves_the_receipt(kafka: str, tmp_path: Path, open_in
     assert timedelta(hours=23) < event.received_at - datetime.now(UTC) < timedelta(hours=25)
 
 
-async def test_recorded_spans_are_the_parents_of_what_they_cause(at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_recorded_spans_are_the_parents_of_what_they_cause(
+    kafka: str, tmp_path: Path, open_ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -306,12 +309,15 @@ async def test_recorded_spans_are_the_parents_of_what_they_cause(at: Any, monkey
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     once = FORM | {"event_id": "traced"}
-    answer = await at.post("/v1/forms/site", "site", data=once, headers={"traceparent": parent})
+    key = sha256(b"key-of-page").hexdigest()
+    page = {"name": "page", "kind": "form", "access": "public", "keys": [{"sha256": key}]}
+    async with open_ingest(kafka, tmp_path, [page]) as at:
+        answer = await at.post("/v1/forms/page", "page", data=once, headers={"traceparent": parent})
+        (event,) = await at.recorded(1, {answer.json()["touchpoint_id"]})
     (recorded,) = (span for span in exporter.get_finished_spans() if span.name == "POST /v1/forms/")
     assert recorded.parent is not None
     assert recorded.context is not None
     assert recorded.parent.span_id == 0x00F067AA0BA902B7
-    (event,) = await at.recorded(1, {answer.json()["touchpoint_id"]})
     assert event.trace == f"00-{recorded.context.trace_id:032x}-{recorded.context.span_id:016x}-01"
 
 

@@ -64,7 +64,7 @@ async def drained(at: Any) -> None:
 
 async def on_topic(at: Any, names: list[str]) -> list[str]:
     """Which of `names` are on the topic, in the order of their first copies."""
-    known = {str(touchpoint_id("crm", name)): name for name in names}
+    known = {touchpoint_id("crm", name): name for name in names}
     found: dict[str, None] = {}
     for event in await at.all_of(set(known)):
         found.setdefault(known[str(event.id)])
@@ -217,6 +217,20 @@ async def test_a_full_spool_without_a_broker_is_503_and_never_a_false_2xx(
         assert await post(at, "after") == 202
         assert await on_topic(at, [*names, "after"]) == [*names, "after"]
         assert (await at.client.get(f"{at.url}/readyz")).status_code == 200
+
+
+async def test_a_disk_too_slow_for_the_sender_s_patience_is_503_which_says_so(
+    broker: Proxy, tmp_path: Path, open_ingest: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_ingest(broker.address, tmp_path, ["crm"]) as at:
+        broker.cut()
+        assert await post(at, "in-time") == 202
+        monkeypatch.setattr("ingest.journal._DISK_SECONDS", 0)
+        body = {"type": "call", "email": "ana@empresa.es", "id": "too-late"}
+        answer = await at.post("/v1/touchpoints", "crm", json=body)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert "(the disk is too slow)" in answer.json()["detail"]
+        broker.heal()
 
 
 async def test_after_a_failed_sync_nothing_is_answered_2xx_and_the_process_ends(

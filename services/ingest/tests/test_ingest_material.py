@@ -351,8 +351,12 @@ def key_of(name: str) -> Json:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_no_damaged_byte_makes_it_fail(cut_kafka: Proxy, tmp_path: Path, open_ingest: Callable[..., Any]) -> None:
+async def test_no_damaged_byte_makes_it_fail(
+    cut_kafka: Proxy, tmp_path: Path, open_ingest: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the broker away: the spool takes what comes in many times faster than the embedded broker does."""
+    # A busy machine's disk may take longer than a sender waits: that is 503, and not the bytes' doing.
+    monkeypatch.setattr("ingest.journal._DISK_SECONDS", 60.0)
     (tmp_path / "mutated").write_text("mutated")
     (tmp_path / "mailgun").write_text("TEST_WEBHOOK_SIGNING_KEY")
     signed = {
@@ -377,7 +381,7 @@ async def test_no_damaged_byte_makes_it_fail(cut_kafka: Proxy, tmp_path: Path, o
             key = "" if kind in signed else f"?key={kind}"
             answer = await at.client.post(f"{at.url}/v1/webhooks/{kind}{key}", content=body, headers=headers)
             seen[kind, answer.status_code] += 1
-            assert answer.status_code in (200, 400, 401), (SEED, number, kind, answer.status_code, body)
+            assert answer.status_code in (200, 400, 401), (SEED, number, kind, answer.text, body)
 
         for start in range(0, MUTATIONS, 20):
             await asyncio.gather(*map(send, range(start, min(start + 20, MUTATIONS))))

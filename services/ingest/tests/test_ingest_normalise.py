@@ -1,7 +1,9 @@
 """Shows how people, companies, times and machines are told: addresses, phones, domains, campaigns, dates, agents."""
 
+import hmac
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -18,7 +20,7 @@ from ingest.registry import Source
 from ingest.safe import touchpoint
 from relevo.events import TouchpointRecorded
 from relevo.events.cloudevents import decode, encode
-from relevo.events.identity import touchpoint_id
+from relevo.events.identity import subject_id, touchpoint_id
 from relevo.events.touchpoints import Consent
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -178,6 +180,34 @@ def test_a_company_is_its_registrable_domain(website: str | None, email: str | N
 )
 def test_marks(email: str, marks: tuple[str, ...]) -> None:
     assert event(email=email).marks == marks
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://a.es/?x=1&utm_source=a+b%2Fc#seccion", {"source": "a b/c"}),
+        ("https://a.es/#/precios?utm_source=google&GCLID=g", {"source": "google", "gclid": "g"}),
+        ("https://a.es/p#utm_source=google", {"source": "google"}),
+        ("https://a.es/?utm_content=que?ya", {"content": "que?ya"}),
+        ("https://a.es/?utm_source=&utm_none=1&source=x&=y", {}),
+        ("https://a.es/utm_source=google", {}),
+        ("https://a.es/", {}),
+    ],
+)
+def test_a_campaign_stands_in_an_address_s_query_or_its_fragment(url: str, told: dict[str, str]) -> None:
+    assert campaign.of_url(url) == told
+
+
+def test_a_subject_id_is_hmac_sha_256_of_kind_and_value() -> None:
+    for value in ("ana@empresa.es", "luis@empresa.es"):
+        made = hmac.digest(SECRET, f"email\0{value}".encode(), "sha256")[:16].hex()
+        assert subject_id(SECRET, "email", value) == made
+
+
+def test_a_touchpoint_id_is_uuid_5_within_its_source() -> None:
+    namespace = UUID("6f0a4c1e-5b1d-5c7e-9d43-2f7d0b6f9a10")
+    for number in range(64):
+        assert touchpoint_id("crm", str(number)) == str(uuid5(namespace, f"crm\0{number}"))
 
 
 def test_the_campaign_comes_from_the_address_and_what_is_told_goes_first() -> None:

@@ -90,7 +90,7 @@ class Site:
 
     async def recorded(self, bodies: list[dict[str, Any]]) -> list[TouchpointRecorded]:
         """What the topic has of these bodies, in their order."""
-        ids = [str(touchpoint_id("site", told_id(body))) for body in bodies]
+        ids = [touchpoint_id("site", told_id(body)) for body in bodies]
         by_id = {str(event.id): event for event in await self.at.all_of(set(ids))}
         return [by_id[one] for one in ids]
 

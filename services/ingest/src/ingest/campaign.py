@@ -7,8 +7,8 @@ from urllib.parse import unquote_plus
 from relevo.meanings import CLICK_IDS, UTM
 
 NAMED = tuple(UTM.values())
-_TELLING = re.compile(rf"[?&](utm_[a-z]+|{'|'.join(CLICK_IDS)})=([^&#]*)", re.IGNORECASE)
-_URL = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+_TELLING = {**UTM, **{name: name for name in CLICK_IDS}}  # what the event calls each
+_URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^\s<>\"]+")
 MOST_URL = 2048
 _MOST = 300
 
@@ -24,21 +24,22 @@ def web_address(url: str) -> str | None:
 
 
 def of_url(url: str) -> dict[str, str]:
-    """Campaign and click ids in an address's query; empty where there are none."""
-    found = _TELLING.findall(url) if "=" in url else ()
-    return of_fields({name: _unquoted(value) for name, value in found}) if found else {}
-
-
-def _unquoted(value: str) -> str:
-    return unquote_plus(value) if "%" in value or "+" in value else value
+    """Campaign and click ids in an address's query, and in its fragment's, as pages of scripts have one; empty where
+    there are none."""
+    found: dict[str, str] = {}
+    for part in url.replace("#", "&").split("&") if "=" in url else ():
+        name, _, value = part.partition("=")
+        known = _TELLING.get(name.rpartition("?")[2].lower())
+        if known is not None and value:
+            found[known] = (unquote_plus(value) if "%" in value or "+" in value else value)[:_MOST]
+    return found
 
 
 def of_fields(fields: Mapping[str, str]) -> dict[str, str]:
     """Campaign and click ids among form fields or parameters, under the event's names."""
     found: dict[str, str] = {}
     for name, value in fields.items():
-        low = name.lower()
-        known = UTM.get(low) or (low if low in CLICK_IDS else None)
+        known = _TELLING.get(name.lower())
         if known is not None and value:
             found[known] = value[:_MOST]
     return found

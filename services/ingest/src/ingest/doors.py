@@ -3,7 +3,6 @@
 Raw bytes in, a ready answer out (to what nobody expected, too), and what pages may read of it.
 """
 
-import dataclasses
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import NamedTuple
@@ -66,6 +65,7 @@ class Doors:
 
     def __init__(self, app: ASGIApp, desk: Desk) -> None:
         self._app, self._desk = app, desk
+        self._recording = recording()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,7 +85,7 @@ class Doors:
                 raise Problem(405, "Method not allowed", headers={"Allow": ", ".join((*allowed, "OPTIONS"))})
             else:
                 request = await arrive(scope, headers, receive, door.limit)
-                reply = await (door.work if not recording() else _traced(door))(self._desk, request)
+                reply = await (_traced(door) if self._recording else door.work)(self._desk, request)
         except Problem as problem:
             reply = door.refused(problem)
         except Gone:
@@ -113,6 +113,6 @@ def _traced(door: Door) -> Work:
         with span(f"{request.method} {door.address}", traceparent(request), SpanKind.SERVER) as current:
             assert current is not None
             headers = {**request.headers, b"traceparent": current.encode()}
-            return await door.work(desk, dataclasses.replace(request, headers=headers))
+            return await door.work(desk, request._replace(headers=headers))
 
     return traced

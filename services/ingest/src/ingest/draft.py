@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from relevo.events.identity import SubjectKind
 from relevo.events.touchpoints import Consent
 from relevo.events.vocabulary import TouchpointType
 
-NOTHING: Mapping[str, str] = {}
+NOTHING: Mapping[str, str] = MappingProxyType({})
 Headers = tuple[tuple[bytes, bytes], ...]
 JSON: Headers = ((b"content-type", b"application/json"),)
 
@@ -21,24 +22,22 @@ class Fetched(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request as it came, its gzip undone: what a source verifies and normalises."""
 
     method: str
     path: str
     body: bytes
     query: bytes = b""
-    headers: Mapping[bytes, bytes] = field(default_factory=dict)  # lower-case names
-    fetched: Mapping[str, Fetched] = field(default_factory=dict)  # by URL, as far as it was wanted
+    headers: Mapping[bytes, bytes] = MappingProxyType({})  # lower-case names
+    fetched: Mapping[str, Fetched] = MappingProxyType({})  # by URL, as far as it was wanted
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     status: int
     body: bytes = b""
     headers: Headers = JSON

@@ -25,7 +25,6 @@ _LATE_SECONDS = 3.0  # how long an ack nobody waits for any more may still come
 _TURNS = 8  # of the event loop, from a socket's bytes to whoever waits for them
 _DRAIN_SECONDS = 5.0
 _DRAIN_RECORDS = 500
-_IN_FLIGHT = 2  # record batches: one is with the broker while the next one fills
 _LITTLE = 512 * 1024  # bytes in the spool; drained in some milliseconds
 _MOST_WAITING = 20_000  # records; more is no load but a flood
 
@@ -52,7 +51,7 @@ class Journal:
         self._waiting: list[tuple[Sequence[Outgoing], asyncio.Future[None]]] = []
         self._waiting_records = 0
         self._waiting_since = 0.0
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Task[None]] = set()  # one; while it is with the broker the next one fills
         self._late: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._spooled = asyncio.Event()
@@ -78,7 +77,7 @@ class Journal:
             self._waiting_since = loop.time()
         self._waiting.append((records, done))
         self._waiting_records += len(records)
-        if not self._holding and not self._scheduled and len(self._in_flight) < _IN_FLIGHT:
+        if not self._holding and not self._scheduled and not self._in_flight:
             self._scheduled = True
             loop.call_soon(self._send)  # after the other requests of this turn of the loop, to share their batch
         await done

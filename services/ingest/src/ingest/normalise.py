@@ -117,7 +117,7 @@ def failed(
 ) -> TouchpointFailed:
     """What an authentic but unusable item is kept as, so that it can be mended and replayed under its id."""
     own_id = item.event_id or fingerprint(request.path, "", raw(item.told), received_at)
-    identity = touchpoint_id(source.name, own_id)
+    identity = UUID(touchpoint_id(source.name, own_id))
     because = item.because
     return TouchpointFailed(
         id=identity,

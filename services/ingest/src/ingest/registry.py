@@ -220,14 +220,18 @@ class Sources:
     by_name: Mapping[str, Source] = field(default_factory=dict)
     by_hash: Mapping[str, tuple[Source, Key]] = field(default_factory=dict)  # of a key
     origins: frozenset[str] = frozenset()
+    _seen: dict[str, tuple[Source, Key]] = field(default_factory=dict, init=False)  # by a key that came and is one
 
     def __iter__(self) -> Iterator[Source]:
         return iter(self.by_name.values())
 
     def of_key(self, key: str, now: datetime) -> Source | None:
         """The source this key belongs to, if it is in force."""
-        found = self.by_hash.get(sha256(key.encode()).hexdigest())
-        return found[0] if found is not None and found[1].in_force(now) else None
+        found = self._seen.get(key) or self.by_hash.get(sha256(key.encode()).hexdigest())
+        if found is None:
+            return None
+        self._seen[key] = found
+        return found[0] if found[1].in_force(now) else None
 
 
 class SourcesError(ValueError):

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import re
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -28,12 +29,17 @@ def record(event: Event) -> Outgoing:
 
 def touchpoint(data: dict[str, Any], trace: str | None) -> Outgoing:
     """The record of the TouchpointRecorded with this data (of `normalise.described`). Raises Unusable, as `record`."""
-    headers = attributes(TouchpointRecorded.type, "ingest", data["touchpoint_id"], data["at"].isoformat(), trace)
+    headers = attributes(TouchpointRecorded.type, "ingest", data["touchpoint_id"], _iso(data["at"]), trace)
     try:
         value = orjson.dumps(data, option=orjson.OPT_UTC_Z)
     except TypeError:
         raise _half_a_character() from None
     return _safe(Outgoing(TouchpointRecorded.topic.name, data["subjects"][0]["subject_id"], headers, value))
+
+
+def _iso(moment: datetime) -> str:
+    """As `isoformat` writes it, in a fifth of its time."""
+    return orjson.dumps(moment)[1:-1].decode()
 
 
 def _safe(made: Outgoing) -> Outgoing:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ingest import pages
 from ingest.admit import by_key, by_name
-from ingest.desk import TOUCHPOINTS, Desk
+from ingest.desk import Desk, counted
 from ingest.draft import Outcome, Refused, Reply, Request, Unusable, usable
 from ingest.json_body import raw
 from ingest.normalise import described, failed, refused
@@ -49,7 +49,7 @@ async def touchpoints(desk: Desk, request: Request) -> Reply:
             answers.append({"index": index, "status": 202, "touchpoint_id": data["touchpoint_id"]})
     if records:
         await desk.keep(records)
-        TOUCHPOINTS.labels(source.name, "accepted").inc(len(records))
+        counted(source.name, "accepted").inc(len(records))
     if array:
         return json_reply({"accepted": len(records), "refused": len(answers) - len(records), "items": answers}, 207)
     return json_reply({"touchpoint_id": answers[0]["touchpoint_id"]}, 202)
@@ -79,8 +79,8 @@ async def keep_all(desk: Desk, outcomes: Sequence[Outcome], request: Request, so
             quarantined += 1
     if records:
         await desk.keep(records)
-        TOUCHPOINTS.labels(source.name, "accepted").inc(len(records) - quarantined)
-        TOUCHPOINTS.labels(source.name, "failed").inc(quarantined)
+        counted(source.name, "accepted").inc(len(records) - quarantined)
+        counted(source.name, "failed").inc(quarantined)
 
 
 async def forms(desk: Desk, request: Request) -> Reply:
@@ -112,7 +112,7 @@ async def _form(desk: Desk, request: Request, name: str) -> tuple[Source, str]:
     except Unusable as unusable:
         raise _refusal(source, unusable) from None
     await desk.keep([made])
-    TOUCHPOINTS.labels(source.name, "accepted").inc()
+    counted(source.name, "accepted").inc()
     return source, data["touchpoint_id"]
 
 
@@ -143,7 +143,7 @@ def _quarantine(desk: Desk, item: Refused, request: Request, source: Source, now
 
 
 def _refusal(source: Source, unusable: Unusable) -> Problem:
-    TOUCHPOINTS.labels(source.name, "refused").inc()
+    counted(source.name, "refused").inc()
     return Problem(unusable.status, unusable.title, detail=unusable.detail, field=unusable.field)
 
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TypeVar
 
 from ingest.admit import prove
-from ingest.desk import TOUCHPOINTS, Desk
+from ingest.desk import Desk, counted
 from ingest.draft import Later, Outcome, Refused, Reply, Request, Unauthentic, Unusable, Wanted
 from ingest.errands import later
 from ingest.json_body import raw
@@ -37,7 +37,7 @@ async def webhook(desk: Desk, request: Request) -> Reply:
             return asked or Reply(200)
         request, _ = await given(desk, partial(prove, tool), request, source, desk.real_now())
     except Unauthentic:
-        TOUCHPOINTS.labels(source.name, "unauthentic").inc()
+        counted(source.name, "unauthentic").inc()
         raise _unauthentic() from None
     now = desk.now()
     try:
@@ -62,7 +62,7 @@ async def given(
                 return request, read(request, source, now)
             except Wanted as wanted:
                 fetched = await desk.errands.run(wanted.gets)
-            request = dataclasses.replace(request, fetched={**request.fetched, **fetched})
+            request = request._replace(fetched={**request.fetched, **fetched})
     except Later as because:
         raise later(str(because)) from None
     raise later("it leads on and on")

@@ -1,6 +1,7 @@
 """Events on the wire: CloudEvents 1.0, Kafka binary content mode (attributes in `ce_` headers, JSON in the value)."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import orjson
@@ -27,14 +28,22 @@ def encode(event: Event, source: str) -> tuple[str, Headers, bytes]:
 def attributes(event_type: str, source: str, event_id: str, time: str, trace: str | None) -> Headers:
     """The headers of an event; `time` is its `at` in ISO 8601."""
     headers: Headers = (
+        *_of_all(event_type, source),
+        ("ce_id", event_id.encode()),
+        ("ce_time", time.encode()),
+    )
+    return (*headers, ("traceparent", trace.encode())) if trace else headers
+
+
+@cache
+def _of_all(event_type: str, source: str) -> Headers:
+    """What all events of a type have in common."""
+    return (
         ("ce_specversion", b"1.0"),
         ("ce_type", event_type.encode()),
         ("ce_source", f"/relevo/{source}".encode()),
-        ("ce_id", event_id.encode()),
-        ("ce_time", time.encode()),
         ("content-type", b"application/json"),
     )
-    return (*headers, ("traceparent", trace.encode())) if trace else headers
 
 
 def header(headers: Iterable[tuple[str, bytes]], name: str) -> str | None:

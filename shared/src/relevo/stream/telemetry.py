@@ -1,23 +1,24 @@
 """The trace that survives every broker hop: W3C `traceparent` strings in, spans recorded where an exporter is set."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from relevo.events import Event
 
+_IDS = RandomIdGenerator()
 _W3C = TraceContextTextMapPropagator()
 
 
 def new_trace() -> str:
     """A traceparent for something that begins here (W3C Trace Context, version 00, sampled)."""
-    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+    return f"00-{_IDS.generate_trace_id():032x}-{_IDS.generate_span_id():016x}-01"
 
 
 def recording() -> bool:
