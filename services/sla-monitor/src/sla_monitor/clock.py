@@ -133,7 +133,10 @@ def target(clock: Clock) -> timedelta:
     return promise.target / 2 if promise.again is None else promise.again
 
 
-def steps(clock: Clock, cal: Calendar) -> tuple[Step, ...]:
+Steps = tuple[Step, ...]
+
+
+def steps(clock: Clock, cal: Calendar) -> Steps:
     """Every step in order, the target among them, fired or not."""
     goal, full = target(clock), clock.promise.target
     found: list[Step] = []
@@ -185,12 +188,12 @@ def spent(clock: Clock, cal: Calendar, at: datetime) -> timedelta:
     return min(clock.counted, elapsed(cal, clock.started_at, at, gaps))
 
 
-def pending(clock: Clock, cal: Calendar) -> tuple[Step, ...]:
-    """Steps still to come."""
+def pending(clock: Clock, cal: Calendar, known: Steps | None = None) -> Steps:
+    """Steps still to come; `known` are its steps, where they were worked out before: firing moves none."""
     if clock.state != "running":
         return ()
     done = {fired.key for fired in clock.fired}
-    return tuple(step for step in steps(clock, cal) if step.key not in done)
+    return tuple(step for step in (known or steps(clock, cal)) if step.key not in done)
 
 
 def next_due(clock: Clock, cal: Calendar) -> datetime | None:
@@ -198,10 +201,13 @@ def next_due(clock: Clock, cal: Calendar) -> datetime | None:
     return min((step.due_at for step in pending(clock, cal) if step.due_at is not None), default=None)
 
 
-def fire(clock: Clock, cal: Calendar, now: datetime, until: datetime | None = None) -> tuple[Clock, tuple[Fired, ...]]:
+def fire(
+    clock: Clock, cal: Calendar, now: datetime, until: datetime | None = None, known: Steps | None = None
+) -> tuple[Clock, tuple[Fired, ...]]:
     """Fire what is due at `now`, in order: never early, each step once. The caller has heard all that came before.
 
-    `until`, which is not after `now`: only what is due by then, so that a batch of clocks fires in due order.
+    `until`, which is not after `now`: only what is due by then, so that a batch of clocks fires in due order. `known`:
+    as `pending` has it.
     """
     by = now if until is None else until
     fired = tuple(
@@ -217,7 +223,7 @@ def fire(clock: Clock, cal: Calendar, now: datetime, until: datetime | None = No
             clock.standing.version,
             clock.standing.rep,
         )
-        for step in pending(clock, cal)
+        for step in pending(clock, cal, known)
         if step.due_at is not None and step.due_at <= by
     )
     return (replace(clock, fired=clock.fired + fired), fired) if fired else (clock, ())

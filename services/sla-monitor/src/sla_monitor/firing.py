@@ -13,7 +13,7 @@ from relevo.stream import Transaction
 from sla_monitor import queries, tell
 from sla_monitor.adoption import take_over
 from sla_monitor.agreement import Agreement
-from sla_monitor.clock import Fired, fire
+from sla_monitor.clock import Fired, fire, steps
 from sla_monitor.handlers import report_problem
 from sla_monitor.tell import Now
 from sla_monitor.trip import is_stale
@@ -58,14 +58,14 @@ async def fire_due(tx: Transaction, leads: Collection[UUID], until: datetime, wh
 
 def _fired(before: Watched, agreement: Agreement, now: datetime, until: datetime) -> tuple[Watched, tuple[Fired, ...]]:
     cal = agreement.calendar(before.playbook, before.calendar)
-    fired: tuple[Fired, ...] = ()
-    clock = before.clock
+    clock, fired, known = before.clock, tuple[Fired, ...](), None
     if cal is not None:
         try:
-            clock, fired = fire(clock, cal, now, until)
+            known = steps(clock, cal)
+            clock, fired = fire(clock, cal, now, until, known)
         except NeverOpens:  # `timed` says so
-            clock, fired = before.clock, ()
-    after = timed(replace(before, clock=clock), cal)
+            known = None
+    after = timed(replace(before, clock=clock), cal, known=known)
     if after.problem is not None:
         report_problem(after)
     return after, fired

@@ -48,5 +48,5 @@ async def _page(tx: Transaction, table: str, columns: str, wanted: Wanted, after
             args.append(value)
             conditions.append(f"{name} = ${len(args)}")
     where = " and ".join(conditions)
-    sql = f"select seq, {columns} from {table} where {where} order by seq limit $2"  # noqa: S608  no value in it
+    sql = f"select {columns}, seq from {table} where {where} order by seq limit $2"  # noqa: S608  no value in it
     return list(await tx.driver_sql(sql, *args))

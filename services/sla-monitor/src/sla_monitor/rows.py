@@ -57,11 +57,15 @@ def _clock_row(watched: Watched) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def to_clock(row: Any) -> Watched:
-    """A clock out of a row with the columns of `CLOCK`."""
+def to_clock(row: Sequence[Any]) -> Watched:
+    """A clock out of a row whose first columns are those of `CLOCK`."""
+    (
+        _, lead_id, cycle, _, _, _, _, _, team, assignment_id, calendar, playbook, _, due_at, next_due, _, late, trace,
+        problem, changed_at, body, *_,
+    ) = row  # fmt: skip
     return Watched(
-        _CLOCKS.validate_json(row.body), row.lead_id, row.cycle, row.team, row.assignment_id, row.calendar,
-        row.playbook, row.due_at, row.next_due, row.late, row.trace, row.problem, row.changed_at,
+        _CLOCKS.validate_json(body), lead_id, cycle, team, assignment_id, calendar, playbook, due_at, next_due, late,
+        trace, problem, changed_at,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from relevo.calendar import Calendar, NeverOpens
-from sla_monitor.clock import Clock, Step, pending, steps
+from sla_monitor.clock import Clock, Step, Steps, pending, steps
 
 State = Literal["running", "paused", "breached", "met", "ended"]
 
@@ -54,9 +54,9 @@ def verdict(watched: Watched) -> tuple[datetime, bool] | None:
     return (clock.closed_at, True) if clock.state == "met" and clock.closed_at is not None else None
 
 
-def timed(watched: Watched, cal: Calendar | None, at: datetime | None = None) -> Watched:
-    """`watched` with its deadlines worked out anew. Where they can't be, it says why, and fires nothing. `at`: when
-    something was heard of it."""
+def timed(watched: Watched, cal: Calendar | None, at: datetime | None = None, known: Steps | None = None) -> Watched:
+    """`watched` with its deadlines worked out anew, unless its steps are `known`. Where they can't be, it says why, and
+    fires nothing. `at`: when something was heard of it."""
     changed_at = at or watched.changed_at
     if watched.clock.state != "running":
         return replace(watched, next_due=None, problem=None, changed_at=changed_at)
@@ -64,7 +64,7 @@ def timed(watched: Watched, cal: Calendar | None, at: datetime | None = None) ->
         unknown = f"the playbook knows no calendar {watched.calendar!r}: add it, or mend the policy"
         return replace(watched, next_due=None, problem=unknown, changed_at=changed_at)
     try:
-        found = steps(watched.clock, cal)
+        found = known or steps(watched.clock, cal)
     except NeverOpens as error:
         problem = f"calendar {watched.calendar!r}: {error}"
         return replace(watched, next_due=None, problem=problem, changed_at=changed_at)

@@ -38,7 +38,7 @@ def deadline(cal: Calendar, start: datetime, budget: timedelta, pauses: Pauses =
     at = _instant(start)
     if need:
         at = _reach(cal, at, need)
-        for since, until in _merged(pauses, _instant(start)):
+        for since, until in _merged(pauses, _instant(start)) if pauses else ():
             if since >= at:
                 break  # a pause that begins on the deadline comes too late to move it
             # All of this pause lies before the deadline it yields, so what it would have counted is still needed.
