@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from tests.one_team import one_team
 
 from relevo.events import Event, LeadQualified, PlaybookPublished
 from relevo.events.cloudevents import encode
@@ -27,23 +28,7 @@ from relevo_local.ports import LOOPBACK, Ports
 LEADS = int(os.environ.get("RELEVO_REPLICA_LEADS", "500"))
 REPLICAS = 4
 WEIGHTS = (1, 1, 1, 2, 2, 5)
-REPS = "\n".join(
-    f"      - {{id: r{n}, name: R{n}, email: r{n}@forja.example, weight: {weight}, capacity: 10000}}"
-    for n, weight in enumerate(WEIGHTS)
-)
-ROUTING = f"""
-relationship: {{open_assignment: false, company_owner: false}}
-teams:
-  - id: team
-    name: Team
-    manager: {{id: boss, name: Boss, email: boss@forja.example}}
-    calendar: madrid
-    outside_hours: assign
-    reps:
-{REPS}
-      - {{id: small, name: Small, email: small@forja.example, capacity: 7}}
-rules: [{{id: all, name: All, when: "true", team: team}}]
-"""
+REPS = [f"id: r{n}, weight: {weight}, capacity: 10000" for n, weight in enumerate(WEIGHTS)]
 
 
 @contextmanager
@@ -114,8 +99,7 @@ async def counters(dsn: str) -> dict[str, Any]:
 
 @pytest.mark.timeout(60 + LEADS / 20)
 async def test_four_replicas_are_as_fair_as_one(postgres: str, tmp_path: Path) -> None:
-    folder = Path(__file__).resolve().parents[1] / "deploy" / "playbook"
-    documents = {file.name: file.read_text() for file in folder.glob("*.yaml")} | {"routing.yaml": ROUTING}
+    documents = one_team(*REPS, "id: small, capacity: 7")
     published = sample(PlaybookPublished).model_copy(
         update={"revision": 1, "version": load(documents).version, "documents": documents}
     )

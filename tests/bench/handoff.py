@@ -14,6 +14,7 @@ from uuid import uuid4
 import asyncpg
 import orjson
 from tests.bench.figures import Rounds, figure
+from tests.one_team import one_team
 
 from handoff.deliver import deliver
 from handoff.handlers import assign_leads
@@ -36,24 +37,7 @@ LATENCIES = 40
 
 
 def _documents() -> dict[str, str]:
-    folder = Path(__file__).resolve().parents[2] / "deploy" / "playbook"
-    reps = "\n".join(
-        f"      - {{id: r{n}, name: R{n}, email: r{n}@forja.example, weight: {1 + n % 3}, capacity: 10000}}"
-        for n in range(REPS)
-    )
-    routing = f"""
-relationship: {{open_assignment: false, company_owner: false}}
-teams:
-  - id: team
-    name: Team
-    manager: {{id: boss, name: Boss, email: boss@forja.example}}
-    calendar: madrid
-    outside_hours: assign
-    reps:
-{reps}
-rules: [{{id: all, name: All, when: "true", team: team}}]
-"""
-    return {file.name: file.read_text() for file in folder.glob("*.yaml")} | {"routing.yaml": routing}
+    return one_team(*(f"id: r{n}, weight: {1 + n % 3}, capacity: 10000" for n in range(REPS)))
 
 
 @asynccontextmanager

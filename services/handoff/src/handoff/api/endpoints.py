@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -238,8 +239,13 @@ def _check_url(url: str, request: Request) -> None:
         check_stranger(url, local=settings.local)
     except NoAnswer as refused:
         raise Problem(422, "Not valid", detail=str(refused), field="url") from None
-    if url.startswith(f"{settings.answers_at}/"):
+    if _origin(url) == _origin(settings.answers_at):
         raise Problem(422, "Not valid", detail="that is this service itself: name who is to be told", field="url")
+
+
+def _origin(url: str) -> tuple[str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _check_secret(kind: Kind, secret: str, channel: str | None, request: Request) -> None:
