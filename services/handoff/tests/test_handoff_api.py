@@ -204,7 +204,7 @@ async def test_endpoints_show_their_secret_once(api: Any, kept: Any, mql: Mql) -
     assert made.status_code == 201
     endpoint = made.json()
     assert endpoint["secret"].startswith("whsec_")
-    assert endpoint["types"] == ["lead.assigned", "sla.warned", "sla.breached"]
+    assert endpoint["types"] == ["lead.assigned", "lead.merged", "sla.warned", "sla.breached"]
     (listed,) = (await api.get("/v1/endpoints")).json()["items"]
     assert (listed["id"], listed["rep"], listed["enabled"]) == (endpoint["id"], "ana", True)
     assert "secret" not in listed
