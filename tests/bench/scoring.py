@@ -170,7 +170,7 @@ def _batches(dice: random.Random, leads: int, count: int) -> list[list[Touchpoin
 
 async def fill(dsn: str, leads: int, playbook: Playbook, *, first: int = 0, each: int = 1) -> None:
     """Leads with `each` touchpoints, as rows of the service's own making, by COPY. Rows of a few thousand leads are
-    made; all others are these under ids of their own."""
+    made; all others are these under ids, addresses and companies of their own."""
     connection = await asyncpg.connect(dsn)
     dice, made = random.Random(2), 2_000
     patterns = []
@@ -190,17 +190,33 @@ async def fill(dsn: str, leads: int, playbook: Playbook, *, first: int = 0, each
     for start in range(first, first + leads, 20_000):
         rows: dict[str, list[Any]] = {name: [] for name in columns}
         for who in range(start, min(start + 20_000, first + leads)):
-            lead_id, email = uuid7(), f"p{who}@c{who // 4}.example"
-            subject = subject_id(b"bench", "email", email)
-            row = list(lead_rows[who % made])
-            row[0], row[13] = lead_id, f"c{who // 4}.example"
+            lead_id, pattern = uuid7(), who % made
+            _, company, subject = _person(who)
+            row = list(lead_rows[pattern])
+            row[0], row[12], row[13] = lead_id, _anew(row[12], pattern, who), company
             rows["lead"].append(row)
             rows["identity"].append((subject, "email", lead_id))
-            rows["touchpoint"] += [(uuid4(), lead_id, subject, *touch[3:]) for touch in touch_rows[who % made]]
+            for touch in touch_rows[pattern]:
+                touch_id = uuid4()
+                event = _anew(touch[7], pattern, who).replace(str(touch[0]), str(touch_id))
+                rows["touchpoint"].append((touch_id, lead_id, subject, *touch[3:7], event))
         for name, records in rows.items():
             await connection.copy_records_to_table(name, records=records, columns=columns[name])
     await connection.execute("vacuum analyze")
     await connection.close()
+
+
+def _person(who: int) -> tuple[str, str, str]:
+    """E-mail, company, subject id."""
+    email = f"p{who}@c{who // 4}.example"
+    return email, f"c{who // 4}.example", subject_id(b"bench", "email", email)
+
+
+def _anew(text: str, pattern: int, who: int) -> str:
+    """JSON that speaks of `who` where it spoke of the pattern."""
+    for was, now in zip(_person(pattern), _person(who), strict=True):
+        text = text.replace(f'"{was}"', f'"{now}"')
+    return text
 
 
 @figure("scoring.scale", unit="s per 10,000 touchpoints", better="lower", goal=1.3)
