@@ -15,7 +15,7 @@ _HEADER = struct.Struct(">HH")
 
 def pack(record: Outgoing, at: datetime) -> bytes:
     topic, key = record.topic.encode(), record.key.encode()
-    parts = [_HEAD.pack((at - _EPOCH) // timedelta(milliseconds=1), len(topic), len(key), len(record.headers))]
+    parts = [_HEAD.pack(round(at.timestamp() * 1000), len(topic), len(key), len(record.headers))]
     parts += (topic, key)
     for name, value in record.headers:
         encoded = name.encode()
