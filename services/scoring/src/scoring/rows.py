@@ -154,7 +154,9 @@ def _disqualified(kept: dict[str, Any]) -> Disqualified:
 
 def to_event(kept: Any, found: str | None = None) -> TouchpointRecorded:
     """`found`: how history proved it a machine's."""
-    return mark(TouchpointRecorded.model_validate(_read(kept)), found)
+    if isinstance(kept, str):  # as the driver gives it
+        return mark(TouchpointRecorded.model_validate_json(kept), found)
+    return mark(TouchpointRecorded.model_validate(kept), found)
 
 
 def touchpoint_columns(touchpoints: Iterable[tuple[TouchpointRecorded, UUID]]) -> list[list[Any]]:

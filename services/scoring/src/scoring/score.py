@@ -144,7 +144,7 @@ def terms(lead: Lead, playbook: Playbook, as_of: datetime) -> dict[str, Term]:
 def weigh(lead: Lead, playbook: Playbook, read: Mapping[str, Term]) -> float:
     """Engagement: the sum of the signals, and what the learnt score adds."""
     points = engagement.total(read.values())
-    return round(points + chance.adds(lead, playbook.scoring, points), 6)
+    return points if lead.chance is None else round(points + chance.adds(lead, playbook.scoring, points), 6)
 
 
 Kind = Because | Literal["hand_raise"]
