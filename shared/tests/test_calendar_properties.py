@@ -62,7 +62,7 @@ def pauses(draw: st.DrawFn, start: datetime) -> list[tuple[datetime, datetime]]:
 
 
 microseconds = st.integers(0, 60 * 3600 * 10**6).map(lambda count: timedelta(microseconds=count))
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick
@@ -144,7 +144,7 @@ def minutes_open(
     return seen
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(), st.data())
 def test_it_equals_counting_minute_by_minute(world, data):
     zone, hours, closures, start = world
@@ -165,7 +165,7 @@ def test_it_equals_counting_minute_by_minute(world, data):
         assert deadline(cal, start, timedelta(minutes=budget), gaps) == start + timedelta(minutes=position + 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 11 * 365 * 24 * 60).map(lambda minute: datetime(2019, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)),
     microseconds,

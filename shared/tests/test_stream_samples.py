@@ -101,7 +101,7 @@ def _leaves(value: Any) -> Any:
 
 
 @every_event
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_any_instance_survives_the_wire(event: type[Event], data: st.DataObject) -> None:
     one = data.draw(instances(event))
@@ -146,7 +146,7 @@ def test_a_missing_or_wrong_field_is_named_and_its_value_is_not(event: type[Even
     assert "ana@" not in str(refused.value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     headers=st.lists(
         st.tuples(

@@ -73,7 +73,7 @@ def give(
 
 
 @given(reps=st.integers(2, 30), leads=st.integers(250, 270))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_with_equal_weights_nobody_is_ever_a_whole_lead_off(team: Team, reps: int, leads: int) -> None:
     playbook, state = team([1.0] * reps), dict[str, RepState]()
     for number in range(leads):
@@ -95,7 +95,7 @@ def test_ten_thousand_leads_in_one_team(team: Team) -> None:
 
 
 @given(weights=st.lists(st.floats(LIGHTEST, HEAVIEST), min_size=2, max_size=60))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_with_any_weights_nobody_is_two_leads_off(team: Team, weights: list[float]) -> None:
     playbook, state = team(weights), dict[str, RepState]()
     for number in range(60):
@@ -189,7 +189,7 @@ def test_who_comes_and_goes_gets_a_fair_share_of_what_they_were_there_for(team: 
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_shortfalls_add_up_to_nothing_whoever_is_away(team: Team, seed: int) -> None:
     chance, reps = random.Random(seed), [f"r{n}" for n in range(5)]
     playbook, state = team([1, 1, 2, 1, 3]), dict[str, RepState]()

@@ -63,7 +63,7 @@ def cut(touchpoints: Sequence[TouchpointRecorded], cuts: Sequence[int]) -> list[
     return [touchpoints[a:b] for a, b in pairwise(edges)]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(steps, min_size=1, max_size=12), half_lives, st.lists(st.integers(0, 12), max_size=3), st.randoms())
 def test_any_permutation_and_any_splitting_give_the_same_score(
     playbook: Playbook, make: Touch, story: list[dict[str, Any]], seconds: list[int], cuts: list[int], dice: Any
@@ -83,7 +83,7 @@ def test_any_permutation_and_any_splitting_give_the_same_score(
     assert one.sums.hand_raise == other.sums.hand_raise
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(steps, min_size=1, max_size=12), half_lives)
 def test_rescoring_with_the_same_playbook_changes_nothing(
     playbook: Playbook, make: Touch, story: list[dict[str, Any]], seconds: list[int]
@@ -98,7 +98,7 @@ def test_rescoring_with_the_same_playbook_changes_nothing(
     assert after.qualified_at == lead.qualified_at
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from(PEOPLE), steps), min_size=1, max_size=30),
     half_lives,

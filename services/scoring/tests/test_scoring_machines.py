@@ -74,7 +74,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps, st.randoms())
 def test_the_score_does_not_depend_on_when_the_proof_came(
     playbook: Playbook, make: Touch, memory: Any, story: list[Any], dice: Any

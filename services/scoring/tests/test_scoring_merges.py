@@ -47,7 +47,7 @@ def stands(lead: Lead, playbook: Playbook) -> Any:
     return judged.new.cell, judged.new.fit, pytest.approx(judged.new.engagement, abs=1.1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(does, max_size=6), st.lists(does, max_size=6))
 def test_a_merge_scores_the_union_and_undoing_it_brings_both_scores_back(
     playbook: Playbook, make: Touch, ones: list[Any], others: list[Any]

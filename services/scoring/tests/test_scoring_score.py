@@ -119,7 +119,7 @@ def told(make: Touch, steps: Sequence[dict[str, Any]]) -> list[TouchpointRecorde
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stories())
 def test_any_order_gives_the_same_score(
     playbook: Playbook, make: Touch, story: tuple[list[dict[str, Any]], list[int]]
@@ -137,7 +137,7 @@ def test_any_order_gives_the_same_score(
     assert standing(again, playbook, now) == standing(one, playbook, now)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stories(), st.data())
 def test_any_splitting_says_the_same(
     playbook: Playbook, make: Touch, story: tuple[list[dict[str, Any]], list[int]], data: st.DataObject

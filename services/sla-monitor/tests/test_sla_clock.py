@@ -493,14 +493,14 @@ def replayed(plan) -> tuple[Clock, object, datetime, timedelta]:
     return clock, cal, now, total
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(moves)
 def test_elapsed_time_is_kept_through_pauses_and_changes(plan):
     clock, cal, now, total = replayed(plan)
     assert spent(clock, cal, now) == total
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(moves, st.integers(1, 600))
 def test_a_step_is_due_exactly_when_its_time_has_elapsed(plan, minutes):
     clock, cal, now, total = replayed(plan)
@@ -511,7 +511,7 @@ def test_a_step_is_due_exactly_when_its_time_has_elapsed(plan, minutes):
     assert spent(clock, cal, when) == total + timedelta(minutes=minutes)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 20 * 60), st.integers(0, 20 * 60))
 def test_hearing_late_ends_like_hearing_at_once(acted, looked):
     fact = Fact("accepted", at(10) + timedelta(minutes=acted), version=1)
