@@ -94,8 +94,8 @@ def companies_met(resolution: Resolution, leads: Mapping[UUID, Lead]) -> set[str
 
 @dataclass(slots=True)
 class Walk:
-    """Every lead met, as it now is (absorbed ones are gone); what there is to say, in order; the rules that failed; the
-    clicks that history proved a machine's, with how."""
+    """Every lead met, as it now is (absorbed ones are gone); what there is to say, in order (of the standing of leads
+    nothing but MQLs, if `mqls_only`); the rules that failed; the clicks that history proved a machine's, with how."""
 
     playbook: Playbook
     as_of: datetime
@@ -105,6 +105,7 @@ class Walk:
     subjects: defaultdict[UUID, list[tuple[str, SubjectKind]]]
     companies: Companies
     mails: defaultdict[Mail, list[TouchpointRecorded]]
+    mqls_only: bool
     said: list[Said] = field(default_factory=list)
     failed: list[RuleFailed] = field(default_factory=list)
     found: dict[UUID, str] = field(default_factory=dict)
@@ -139,11 +140,11 @@ def walk(
     return way
 
 
-def begin(playbook: Playbook, as_of: datetime) -> Walk:
+def begin(playbook: Playbook, as_of: datetime, *, mqls_only: bool = False) -> Walk:
     """A walk that has met nobody yet."""
     lists = defaultdict[UUID, list[TouchpointRecorded]], defaultdict[UUID, list[tuple[str, SubjectKind]]]
     companies = Companies(playbook.scoring.companies)
-    return Walk(playbook, as_of, {}, {}, lists[0](list), lists[1](list), companies, defaultdict(list))
+    return Walk(playbook, as_of, {}, {}, lists[0](list), lists[1](list), companies, defaultdict(list), mqls_only)
 
 
 def step(way: Walk, resolved: Resolved, *, fresh: bool) -> None:
@@ -232,7 +233,9 @@ def say(way: Walk, lead: Lead, trace: str | None, because: Because, touch: Touch
     """Judge the lead as of now, and say what changed."""
     if way.playbook.scoring.companies:
         lead.sums.company = way.companies.of(lead)
-    lead, judgement = judge(lead, way.playbook, way.as_of, way.failed, touch=touch, because=because)
+    lead, judgement = judge(
+        lead, way.playbook, way.as_of, way.failed, touch=touch, because=because, mqls_only=way.mqls_only
+    )
     if judgement is not None:
         heard = tuple(way.heard[lead.lead_id]) if judgement.trigger is not None else ()
         way.said.append(Judged(judgement, heard, lead.lead_id in way.history, trace))

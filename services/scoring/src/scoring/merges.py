@@ -55,7 +55,8 @@ async def merge(tx: Transaction, one: UUID, other: UUID, by: str) -> Merge:
     survivor, lost = leads.pop(first), next(iter(leads.values()))
     now = Now(await queries.moment(tx), tx.stamp, tx.playbook, by)
     history = await queries.history(tx, [survivor.lead_id, lost.lead_id])
-    subjects = (await ties.subjects_of(tx, [lost.lead_id])).get(lost.lead_id, [])
+    named = await ties.subjects_of(tx, [survivor.lead_id, lost.lead_id])
+    subjects = named.get(lost.lead_id, [])
     joined = join(survivor, lost, now.at)
     made = Merge(merge_id=uuid7(), survivor=survivor.lead_id, loser=lost.lead_id, at=now.at, by=by)
     kept = {
@@ -63,6 +64,7 @@ async def merge(tx: Transaction, one: UUID, other: UUID, by: str) -> Merge:
         "merged": to_trip(joined),
         "loser": to_trip(lost),
         "subjects": [subject for subject, _ in subjects],
+        "beside": [subject for subject, _ in named.get(survivor.lead_id, [])],
         "redirects": [str(each) for each in (await tx.driver_sql(_LED_HERE, lost.lead_id)).scalars()],
         "began": (await tx.driver_sql(_BEGAN, lost.lead_id)).scalar_one(),
         "snapshot": snapshot(lost, lost.sums.facts, history[lost.lead_id], tx.playbook).model_dump(mode="json"),

@@ -1,19 +1,21 @@
 """What a playbook would have made of recorded touchpoints: each taken in again at the moment it was handled. Pure."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import heappop, heappush
+from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from relevo.events import TouchpointRecorded
+from relevo.events.identity import STRENGTH
 from relevo.events.leads import Snapshot
 from relevo.playbook import Playbook
 from scoring.batch import Judged, begin, say, step
 from scoring.companies import company_of
-from scoring.identity import Resolution, Resolved, resolve
+from scoring.identity import Place, Resolved, resolve
 from scoring.kept import Kind
 from scoring.lead import REBUILD, Lead, disqualify, join, recycle
 from scoring.score import Because, Judgement, rebuild
@@ -46,13 +48,14 @@ class Answered(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """A person merged the lead of these subjects, `loser`, into another."""
+    """A person merged the lead of these subjects, `loser`, into the one of the subjects `beside`."""
 
     nr: int
     at: datetime
     lead_id: UUID
     loser: UUID
     subjects: frozenset[str]
+    beside: frozenset[str]
 
 
 Step = Heard | Answered | Joined
@@ -77,28 +80,70 @@ class WouldBe:
     snapshot: Snapshot
 
 
-def same_people(steps: Sequence[Step]) -> Resolution:
-    """Who is who in these steps; it does not depend on the playbook, so it is resolved once for all of them."""
-    begun: dict[str, UUID] = {}
-    touchpoints = [each.touchpoint for each in steps if isinstance(each, Heard)]
-    return resolve(touchpoints, {}, lambda subject: begun.setdefault(subject, uuid4()))
+class Into(NamedTuple):
+    """What a merge by hand means to a replay, by the ids its leads have here."""
+
+    survivor: UUID
+    lost: tuple[UUID, ...]
 
 
-def replay(steps: Sequence[Step], people: Resolution, playbook: Playbook, until: datetime) -> tuple[list[WouldBe], int]:
+Who = Resolved | Into | None
+
+
+def same_people(steps: Sequence[Step]) -> list[Who]:
+    """Who is who in these steps, for each of them; it does not depend on the playbook, so it is resolved once for all
+    of them."""
+    people: list[Who] = []
+    places: dict[str, Place] = {}
+    for by_hand, stretch in groupby(steps, lambda each: isinstance(each, Joined)):
+        if by_hand:
+            people += [_join(places, each) for each in stretch if isinstance(each, Joined)]
+            continue
+        told = list(stretch)
+        found = resolve([each.touchpoint for each in told if isinstance(each, Heard)], places, lambda _: uuid4())
+        resolved = iter(found.touchpoints)
+        people += [next(resolved) if isinstance(each, Heard) else None for each in told]
+        for subject, place in places.items():
+            assert place.lead_id is not None
+            lead_id = found.into.get(place.lead_id, place.lead_id)
+            places[subject] = Place(lead_id, found.known_by[lead_id])
+        places |= {subject: Place(lead_id, found.known_by[lead_id]) for subject, (_, lead_id) in found.tied.items()}
+    return people
+
+
+def _join(places: dict[str, Place], told: Joined) -> Into | None:
+    """The subjects of both leads are of one from here on. None where a replay knows no subject of one of them."""
+    lost = _leads_in(places, told.subjects)
+    survivor = next((each for each in _leads_in(places, told.beside) if each not in lost), None)
+    if survivor is None or not lost:
+        return None
+    theirs = {subject: place for subject, place in places.items() if place.lead_id in {survivor, *lost}}
+    known_by = min((place.known_by for place in theirs.values()), key=STRENGTH.__getitem__)
+    places.update(dict.fromkeys(theirs, Place(survivor, known_by)))
+    return Into(survivor, lost)
+
+
+def _leads_in(places: Mapping[str, Place], subjects: Iterable[str]) -> tuple[UUID, ...]:
+    found = (places[each].lead_id for each in sorted(subjects) if each in places)
+    return tuple(dict.fromkeys(each for each in found if each is not None))
+
+
+def replay(
+    steps: Sequence[Step], people: Sequence[Who], playbook: Playbook, until: datetime
+) -> tuple[list[WouldBe], int]:
     """The MQLs of these steps, which are all there is to know of one company, or of one lead without; and how often a
-    rule failed. `steps` in the order they were handled."""
+    rule failed. `steps` in the order they were handled, `people` as `same_people` found them."""
     story = _Story(playbook, steps, people)
-    resolved = iter(people.touchpoints)
-    for each in steps:
+    for each, who in zip(steps, people, strict=True):
         if not isinstance(each, Heard) or each.at > story.way.as_of:  # else it is of the same batch
             story.wait(each.at)
-        match each:
-            case Heard():
-                story.heard(next(resolved), each.at)
-            case Answered():
+        match each, who:
+            case Heard(), Resolved():
+                story.heard(who, each.at)
+            case Answered(), _:
                 story.answered(each)
-            case Joined():
-                story.joined(each)
+            case Joined(), Into():
+                story.joined(who, each.at)
     story.wait(until)
     return story.mqls, len(story.way.failed)
 
@@ -106,25 +151,22 @@ def replay(steps: Sequence[Step], people: Resolution, playbook: Playbook, until:
 class _Story:
     """The leads of one replay as they now are, and its MQLs so far."""
 
-    def __init__(self, playbook: Playbook, steps: Sequence[Step], people: Resolution) -> None:
-        self.way = begin(playbook, datetime.min.replace(tzinfo=UTC))
+    def __init__(self, playbook: Playbook, steps: Sequence[Step], people: Sequence[Who]) -> None:
+        self.way = begin(playbook, datetime.min.replace(tzinfo=UTC), mqls_only=True)
         self.mqls: list[WouldBe] = []
-        self._into: dict[UUID, UUID] = {}  # merged by hand
         self._judged: dict[UUID, datetime] = {}
         self._due: list[tuple[datetime, UUID]] = []  # a heap
         self._tipped: dict[UUID, UUID | None] = {}
         self._today: dict[UUID, UUID] = {}
-        self._then: dict[UUID, UUID] = {}  # as it was known before anybody merged it
+        self._lost: dict[UUID, UUID] = {}  # as it was known before somebody merged it
         self._of_today: defaultdict[UUID, dict[UUID, None]] = defaultdict(dict)
-        self._of_subject: dict[str, UUID] = {}
-        told = (each for each in steps if isinstance(each, Heard))
-        first = [each for each in reversed(steps) if isinstance(each, Joined)]
-        losers = {subject: each.loser for each in first for subject in each.subjects}
-        for each, found in zip(told, people.touchpoints, strict=True):
-            self._today[found.lead_id] = each.lead_id
-            self._then.setdefault(found.lead_id, losers.get(each.touchpoint.key(), each.lead_id))
-            self._of_today[each.lead_id][found.lead_id] = None
-            self._of_subject[each.touchpoint.key()] = found.lead_id
+        for each, who in zip(steps, people, strict=True):
+            if isinstance(each, Heard) and isinstance(who, Resolved):
+                self._today[who.lead_id] = each.lead_id
+                self._of_today[each.lead_id][who.lead_id] = None
+            elif isinstance(each, Joined) and isinstance(who, Into):
+                for lost in who.lost:
+                    self._lost.setdefault(lost, each.loser)
 
     def wait(self, now: datetime) -> None:
         """What the loop has judged by then, each at its moment, since what a lead is worth depends on its colleagues:
@@ -146,15 +188,14 @@ class _Story:
                 self._judge(lead, self.way.as_of, "cell")
 
     def heard(self, resolved: Resolved, at: datetime) -> None:
-        lead_id = self._here(resolved.lead_id)
         self.way.as_of = at
-        step(self.way, resolved if lead_id == resolved.lead_id else replace(resolved, lead_id=lead_id), fresh=True)
-        self._judged_now(lead_id)
+        step(self.way, resolved, fresh=True)
+        self._judged_now(resolved.lead_id)
 
     def answered(self, told: Answered) -> None:
         """The trip ends of the one lead that sales was told of; here it may never have been given it."""
         given = [lead for lead in self._leads_of(told.lead_id) if lead.qualified_at is not None]
-        by_name = [each for each in given if self._then[each.lead_id] == told.known_as]
+        by_name = [each for each in given if self._lost.get(each.lead_id, told.lead_id) == told.known_as]
         by_touch = [each for each in given if self._tipped.get(each.lead_id) == told.touchpoint_id]
         lead = next(iter(by_name or by_touch or given), None)
         if lead is None:
@@ -165,27 +206,17 @@ class _Story:
         if after.version == REBUILD:
             self._judge(self._summed(after), told.at, "cool_down")
 
-    def joined(self, told: Joined) -> None:
-        ids = dict.fromkeys(self._here(self._of_subject[each]) for each in told.subjects if each in self._of_subject)
-        lost = [self.way.leads[each] for each in ids if each in self.way.leads]
-        survivor = next((lead for lead in self._leads_of(told.lead_id) if lead.lead_id not in ids), None)
-        for each in lost if survivor is not None else ():
-            assert survivor is not None
-            self.way.leads.pop(each.lead_id)
-            self.way.companies.leave(each.lead_id)
-            self._into[each.lead_id] = survivor.lead_id
-            self.way.heard[survivor.lead_id] += self.way.heard.pop(each.lead_id)
-            survivor = self._judge(self._summed(join(survivor, each, told.at)), told.at, "merge")
-
-    def _here(self, lead_id: UUID) -> UUID:
-        while lead_id in self._into:
-            lead_id = self._into[lead_id]
-        return lead_id
+    def joined(self, into: Into, at: datetime) -> None:
+        survivor = self.way.leads[into.survivor]
+        for each in into.lost:
+            lost = self.way.leads.pop(each)
+            self.way.companies.leave(each)
+            self.way.heard[survivor.lead_id] += self.way.heard.pop(each)
+            survivor = self._judge(self._summed(join(survivor, lost, at)), at, "merge")
 
     def _leads_of(self, lead_id: UUID) -> list[Lead]:
         """The replay's leads that are this lead today."""
-        ids = dict.fromkeys(self._here(each) for each in self._of_today[lead_id])
-        return [self.way.leads[each] for each in ids if each in self.way.leads]
+        return [self.way.leads[each] for each in self._of_today[lead_id] if each in self.way.leads]
 
     def _summed(self, lead: Lead) -> Lead:
         return rebuild(lead, self.way.heard[lead.lead_id], self.way.playbook, self.way.failed)

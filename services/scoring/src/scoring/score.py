@@ -19,7 +19,7 @@ from scoring.fit import fit
 from scoring.fold import SETTLED, fold
 from scoring.lead import Held, Lead, Standing, Sums, readmit
 from scoring.moments import micros, moment
-from scoring.rules import rules_of
+from scoring.rules import Fit, rules_of
 
 Because = Literal["cell", "playbook", "merge", "cool_down"]
 LEAST_SHOWN: Final = 1e-6  # points; less is faded away
@@ -96,15 +96,21 @@ def judge(
     *,
     touch: TouchpointRecorded | None = None,
     because: Because = "cell",
+    mqls_only: bool = False,
 ) -> tuple[Lead, Judgement | None]:
-    """Where `lead` stands at `as_of`, and what there is to say of it, if anything."""
+    """Where `lead` stands at `as_of`, and what there is to say of it, if anything. `mqls_only`: say nothing of other
+    changes, and do not ask what engagement is worth where it makes no MQL."""
     sums = lead.sums
+    if mqls_only and lead.qualified_at is not None and lead.disqualified is None and lead.held is None:
+        return lead, None
     if sums.fit is None:
         known = facts.variables(sums.facts, lead.known_by, playbook.company)
         sums.fit = fit(known, playbook, failed)
         lead = readmit(lead, as_of)
     elif lead.disqualified is not None:
         lead = readmit(lead, as_of)
+    if mqls_only and lead.held is None and not _may_qualify(lead, sums.fit, playbook):
+        return lead, None
     read = terms(lead, playbook, as_of)
     points = weigh(lead, playbook, read)
     grade, level = sums.fit.grade, playbook.scoring.levels.level(points)
@@ -114,7 +120,7 @@ def judge(
     tipped = touch.touchpoint_id if touch is not None else None
     if kind is not None or lead.held is not None:
         lead, kind, tipped = _settle(lead, kind, tipped, read, playbook, as_of)
-    if not changed and kind is None:
+    if kind is None and (mqls_only or not changed):
         return lead, None
     new = Standing(sums.fit.persona, grade, level, sums.fit.points, points)
     lead = replace(lead, said=new, qualified_at=as_of if kind is not None else lead.qualified_at)
@@ -180,6 +186,14 @@ def _unsettled(lead: Lead, read: Mapping[str, Term], playbook: Playbook, as_of: 
     if f"{sums.fit.grade}{level}" in playbook.scoring.qualification.cells:
         return None
     return moment(young[0].at + SETTLED)
+
+
+def _may_qualify(lead: Lead, fit: Fit, playbook: Playbook) -> bool:
+    """Whether it would be an MQL if only its level were high enough."""
+    if lead.qualified_at is not None or lead.disqualified is not None or fit.excluded:
+        return False
+    grades = [cell[0] for cell in playbook.scoring.qualification.cells]
+    return lead.sums.hand_raise is not None or fit.grade in grades
 
 
 def _qualifies(lead: Lead, cell: str, playbook: Playbook, as_of: datetime, because: Because) -> Kind | None:

@@ -133,7 +133,7 @@ _ANSWERED = (
     " from outcome o join unnest($1::uuid[], $2::uuid[]) as ids(id, now) on o.lead_id = ids.id"
 )
 _JOINED = (
-    "select m.nr, m.at, ids.now, m.loser, m.kept->'subjects' from merge m"
+    "select m.nr, m.at, ids.now, m.loser, m.kept->'subjects', m.kept->'beside' from merge m"
     " join unnest($1::uuid[], $2::uuid[]) as ids(id, now) on m.survivor = ids.id where undone_at is null"
 )
 _TOLD = (
@@ -156,8 +156,8 @@ async def _share(chunk: Chunk) -> Share:
         both = list(now), list(now.values())
         answered = [Answered(*row) for row in await connection.fetch(_ANSWERED, *both)]
         joined = [
-            Joined(nr, at, lead, loser, frozenset(orjson.loads(subjects)))
-            for nr, at, lead, loser, subjects in await connection.fetch(_JOINED, *both)
+            Joined(nr, at, lead, loser, frozenset(orjson.loads(subjects)), frozenset(orjson.loads(beside)))
+            for nr, at, lead, loser, subjects, beside in await connection.fetch(_JOINED, *both)
         ]
         told = await connection.fetch(_TOLD, *both, _job.since)
     finally:
