@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -19,11 +19,11 @@ from relevo.events import (
 )
 from relevo.stream import Transaction
 from scoring.explain import LearntShown
+from scoring.lead import OutcomeKind
 
-Kind = Literal["accepted", "rejected", "won", "lost", "recycled", "disqualified"]
 Outcome = LeadAccepted | LeadRejected | OpportunityWon | OpportunityLost | LeadRecycled | LeadDisqualified
 
-KINDS: Final[dict[type[Outcome], Kind]] = {
+KINDS: Final[dict[type[Outcome], OutcomeKind]] = {
     LeadAccepted: "accepted",
     LeadRejected: "rejected",
     OpportunityWon: "won",

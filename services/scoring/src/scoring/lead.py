@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from relevo.events.identity import STRENGTH, SubjectKind
@@ -15,6 +15,9 @@ from scoring.moments import micros
 from scoring.rules import Fit
 
 REBUILD: Final = ""  # no playbook has this version: whoever meets such a lead sums its touchpoints again
+
+OutcomeKind = Literal["accepted", "rejected", "won", "lost", "recycled", "disqualified"]
+"""What sales said of an MQL."""
 
 
 class Standing(NamedTuple):

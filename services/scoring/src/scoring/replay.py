@@ -16,8 +16,7 @@ from relevo.playbook import Playbook
 from scoring.batch import Judged, begin, say, step
 from scoring.companies import company_of
 from scoring.identity import Place, Resolved, resolve
-from scoring.kept import Kind
-from scoring.lead import REBUILD, Lead, disqualify, join, recycle
+from scoring.lead import REBUILD, Lead, OutcomeKind, disqualify, join, recycle
 from scoring.score import Because, Judgement, rebuild
 from scoring.tell import snapshot
 
@@ -38,7 +37,7 @@ class Answered(NamedTuple):
     nr: int
     at: datetime
     lead_id: UUID
-    kind: Kind
+    kind: OutcomeKind
     cycle: int
     said_at: datetime
     until: datetime | None
