@@ -98,7 +98,7 @@ async def test_a_name_is_refused_if_any_of_its_addresses_is(canary: tuple[int, l
 
 async def test_local_mode_opens_loopback_and_nothing_else() -> None:
     async with serving(answering(OK)) as port:
-        client = stranger(local=True, limits=Limits(connect=0.2))
+        client = stranger(local=True)
         assert (await client.send("POST", f"http://127.0.0.1:{port}/")).body == b"ok"
         for url in ("http://192.168.1.1/", "http://93.184.216.34/", "https://10.0.0.1/", "https://169.254.169.254/"):
             with pytest.raises(NoAnswer) as refused:
@@ -163,7 +163,7 @@ async def test_the_checked_address_is_dialled_under_the_hosts_name(
 
 async def misbehaving(serve: Serve, limits: Limits | None = None) -> Answer:
     async with serving(serve) as port:
-        client = stranger(local=True, limits=limits or Limits(total=0.5))
+        client = stranger(local=True, limits=limits or Limits(connect=60, total=60))
         try:
             return await client.send("POST", f"http://127.0.0.1:{port}/hook", content=b"{}")
         finally:
@@ -182,7 +182,7 @@ async def test_an_endless_body_is_cut() -> None:
             writer.write(b"x" * 8192)
             await writer.drain()
 
-    answer = await misbehaving(serve, Limits(answer=64 * 1024))
+    answer = await misbehaving(serve, Limits(connect=60, total=60, answer=64 * 1024))
     assert (answer.status, len(answer.body), answer.cut) == (200, 64 * 1024, True)
 
 
@@ -205,8 +205,9 @@ async def test_silence_and_one_byte_at_a_time_end_at_the_deadline() -> None:
 
     for serve in (silent, slow):
         with pytest.raises(NoAnswer) as timed_out:
-            await misbehaving(serve)
+            await misbehaving(serve, Limits(connect=60, total=0.5))
         assert timed_out.value.why == "timeout"
+        assert str(timed_out.value) == "no whole answer within 0.5 s"
 
 
 async def test_a_reset_and_a_non_answer_have_their_words() -> None:

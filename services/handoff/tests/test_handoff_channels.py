@@ -78,7 +78,7 @@ async def insist(kept: Any, **settings: Any) -> list[Any]:
     """Try until nothing is due: what was too busy is tried again later. The events."""
     said = []
     for _ in range(12):
-        said += await kept.try_once(**{"webhook_total_seconds": 5, "webhook_connect_seconds": 5, **settings})
+        said += await kept.try_once(**settings)
         if not await kept.sql("select from delivery where state = 'pending'"):
             return said
         await kept.sql("update delivery set due_at = relevo_now() where state = 'pending'")
@@ -355,9 +355,7 @@ async def test_a_mail_server_that_refuses(kept: Any, mql: Mql, login: str, to: s
     async with mail_server(box) as address:
         await kept.endpoint(None, kind="email", to=to)
         await kept.handle(assign_leads, mql())
-        await kept.try_once(
-            smtp=f"smtp://{login}@{address}", mail_from="relevo@us.example", webhook_total_seconds=5,
-        )  # fmt: skip
+        await kept.try_once(smtp=f"smtp://{login}@{address}", mail_from="relevo@us.example")
     (row,) = await kept.sql("select state, error from delivery")
     assert (row["state"], row["error"]) == (state, error)
     assert box.got == []

@@ -30,7 +30,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 @asynccontextmanager
 async def delivering(kept: Any, loops: int = 1) -> AsyncIterator[Any]:
     """The deliverer at work (as many as there are replicas), on this database."""
-    async with service.opened(kept.settings(webhook_connect_seconds=3, webhook_total_seconds=3)) as opened:
+    async with service.opened(kept.settings()) as opened:
         running = [asyncio.create_task(deliver(opened)) for _ in range(loops)]
         try:
             yield opened
@@ -42,7 +42,7 @@ async def delivering(kept: Any, loops: int = 1) -> AsyncIterator[Any]:
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not await holds():
             await asyncio.sleep(0.05)
 
@@ -101,7 +101,7 @@ async def test_a_webhook_id_stays_over_retries_and_the_timestamp_is_the_trys(
     receiver = await target(500, 302, 404, 204)
     await kept.endpoint(receiver.url)
     (assigned,) = await kept.handle(assign_leads, mql())
-    said = []
+    said, began = [], int(time.time())
     for _ in range(4):
         said += await kept.try_once()
         await kept.travel(timedelta(hours=1))
@@ -111,7 +111,7 @@ async def test_a_webhook_id_stays_over_retries_and_the_timestamp_is_the_trys(
     assert len({body for _, body in receiver.requests}) == 1
     for headers, body in receiver.requests:
         Webhook(SECRET).verify(body, headers)
-        assert abs(int(headers["webhook-timestamp"]) - time.time()) < 30, "by the real clock, wherever ours is"
+        assert began <= int(headers["webhook-timestamp"]) <= time.time(), "by the real clock, wherever ours is"
     (made,) = said
     assert isinstance(made, DeliveryMade)
     assert (made.tries, made.status, made.assignment_id) == (4, 204, assigned.assignment_id)
@@ -156,7 +156,7 @@ async def test_a_misbehaving_target_is_tried_again(
     receiver = await target(behaviour)
     await kept.endpoint(receiver.url)
     await kept.handle(assign_leads, mql())
-    assert await kept.try_once() == []
+    assert await kept.try_once(**({"webhook_total_seconds": 0.4} if status is None else {})) == []
     (row,) = await kept.sql("select *, extract(epoch from due_at - last_try_at)::float as pause from delivery")
     assert (row["state"], row["tries"], row["status"]) == ("pending", 1, status)
     assert error is None or row["error"] == error
@@ -168,12 +168,13 @@ async def test_a_misbehaving_target_is_tried_again(
 
 
 async def test_retry_after_as_a_date_counts_from_the_real_clock(kept: Any, mql: Mql, target: Start) -> None:
-    receiver = await target((503, {"retry-after": formatdate(time.time() + 600, usegmt=True)}))
+    until = int(time.time()) + 600
+    receiver = await target((503, {"retry-after": formatdate(until, usegmt=True)}))
     await kept.endpoint(receiver.url)
     await kept.handle(assign_leads, mql())
     await kept.try_once()
     (row,) = await kept.sql("select extract(epoch from due_at - last_try_at)::float as pause from delivery")
-    assert 590 <= row["pause"] <= 600
+    assert until - time.time() <= row["pause"] <= 600
 
 
 async def test_an_endless_answer_is_cut_and_counts_as_an_answer(kept: Any, mql: Mql, target: Start) -> None:
@@ -223,7 +224,9 @@ async def test_a_sender_that_dies_after_the_webhook_costs_a_second_one_with_the_
 
 async def test_ten_at_once_to_one_endpoint_however_many_send(kept: Any, mql: Mql, target: Start) -> None:
     async def slow() -> int:
-        await asyncio.sleep(0.05)
+        while receiver.most_at_once < 10:  # so many come before any is answered, however slowly they are sent
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)  # time for an eleventh
         return 204
 
     receiver = await target(slow)
@@ -233,25 +236,32 @@ async def test_ten_at_once_to_one_endpoint_however_many_send(kept: Any, mql: Mql
         await until(lambda: settled(kept))
     assert await states(kept) == [("made", 1, 204)] * 60
     assert len(receiver.requests) == 60
-    assert 1 < receiver.most_at_once <= 10
+    assert receiver.most_at_once == 10
     events = await kept.sql("select type, count(*) as n from outbox where type like 'delivery%' group by type")
     assert {row["type"]: row["n"] for row in events} == {"delivery.made.v1": 60}
 
 
 async def test_one_that_hangs_keeps_nobody_else_waiting(kept: Any, mql: Mql, target: Start) -> None:
-    hanging, quick = await target("hang"), await target(204)
+    over = asyncio.Event()
+
+    async def hang() -> int:
+        await over.wait()
+        return 204
+
+    hanging, quick = await target(hang), await target(204)
     await kept.endpoint(hanging.url)
     await kept.endpoint(quick.url)
     await kept.handle(assign_leads, *(mql() for _ in range(40)))
+
+    async def all_but_the_hanging() -> bool:
+        (row,) = await kept.sql("select count(*) from delivery where state = 'made'")
+        return row[0] == 40 and hanging.at_once >= 10
+
     async with delivering(kept):
-        await until(lambda: _made(kept, 40))
+        await until(all_but_the_hanging)
         assert len(quick.requests) == 40
         assert hanging.most_at_once == 10, "its own ten places, and no more, however many wait"
-
-
-async def _made(kept: Any, count: int) -> bool:
-    (row,) = await kept.sql("select count(*) from delivery where state = 'made'")
-    return bool(row[0] == count)
+        over.set()
 
 
 async def test_endpoints_get_what_they_asked_for_and_whose_it_is(kept: Any, mql: Mql) -> None:

@@ -2,7 +2,6 @@
 log of every try; and that no misbehaviour of a target, however often, does more than cost a try."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -189,12 +188,10 @@ async def test_twenty_times_the_same_misbehaviour(kept: Any, mql: Mql, target: S
     for number in range(20):
         await kept.endpoint(f"{receiver.url}/{number}")
     await kept.handle(assign_leads, mql())
-    seconds = 0.4 if behaviour in ("hang", "trickle") else 10
-    tools = Tools.of(kept.settings(webhook_connect_seconds=seconds, webhook_total_seconds=seconds))
+    tools = Tools.of(kept.settings(webhook_total_seconds=0.4 if behaviour in ("hang", "trickle") else 25))
     parcels = await kept.run(lambda tx: pack(tx, tools, 100))
-    began = time.monotonic()
-    tried = await asyncio.gather(*(webhook.send(each, tools) for each in parcels))
-    assert time.monotonic() - began < 20, "twenty at ten at a time are two time-outs and not a hang"
+    async with asyncio.timeout(120):  # each ends by itself; what hangs would hang for ever
+        tried = await asyncio.gather(*(webhook.send(each, tools) for each in parcels))
     await tools.close()
     assert len(tried) == 20
     expected = {"endless": "made", 410: "gone"}.get(behaviour if isinstance(behaviour, str | int) else "", "again")

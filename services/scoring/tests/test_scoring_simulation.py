@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ from relevo.events import (
 )
 from relevo.service import Settings
 from relevo.testing.services import running
+from relevo_local.ports import Ports
 from scoring import merges
 from scoring.handlers import learn_outcomes, score_touchpoints
 from scoring.main import service
@@ -160,7 +160,9 @@ async def test_a_stricter_candidate_loses_leads_and_shows_what_sales_said_of_the
     assert await kept.sql("select lead_id, sums::text, qualified_at from lead order by lead_id") == before
 
 
-async def test_from_the_command_line_with_a_page_that_asks_nobody_else(kept: Any, make: Touch, tmp_path: Path) -> None:
+async def test_from_the_command_line_with_a_page_that_asks_nobody_else(
+    kept: Any, make: Touch, tmp_path: Path, ports: Ports
+) -> None:
     told = await a_quarter(kept, make, 1)
     token, folder, tokens, html = "a-token", tmp_path / "playbook", tmp_path / "tokens.yaml", tmp_path / "page.html"
     digest = sha256(token.encode()).hexdigest()
@@ -168,9 +170,7 @@ async def test_from_the_command_line_with_a_page_that_asks_nobody_else(kept: Any
     folder.mkdir()
     for name, text in kept.documents.items():
         (folder / name).write_text(text.replace("cells: [A1, A2]", "cells: [A1]"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = ports.take()
     settings = Settings(
         database=kept.dsn, kafka="127.0.0.1:9", http_port=port, topics="local", tokens=tokens, shutdown_seconds=3
     )

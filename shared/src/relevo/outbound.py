@@ -82,7 +82,7 @@ class Client:
         try:
             async with asyncio.timeout(self._limits.total):
                 yield
-        except TimeoutError:
+        except (TimeoutError, httpcore.ReadTimeout, httpcore.WriteTimeout):  # theirs may come first on a busy machine
             raise NoAnswer("timeout", f"no whole answer within {self._limits.total:g} s") from None
         except httpcore.TimeoutException:
             raise NoAnswer("timeout", f"no connection within {self._limits.connect:g} s") from None

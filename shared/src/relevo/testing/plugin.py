@@ -5,7 +5,7 @@ may create databases) and `RELEVO_TEST_KAFKA` (host:port) name servers that run 
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import pytest_asyncio
 
 if TYPE_CHECKING:  # pytest loads this module in every run, also where none of these is used
     from relevo.testing.proxy import Proxy
+    from relevo_local.ports import Ports
 
 Through = Callable[[str], Awaitable["Proxy"]]
 
@@ -65,6 +66,16 @@ async def database(postgres: str) -> AsyncIterator[str]:
         yield dsn
 
 
+@pytest.fixture
+def ports() -> Iterator["Ports"]:
+    """`ports.take()`: a free port, which nobody else on this machine is given before the test ends."""
+    from relevo_local.ports import Ports
+
+    taken = Ports()
+    yield taken
+    taken.release()
+
+
 @pytest_asyncio.fixture
 async def proxy() -> AsyncIterator[Through]:
     """`await proxy("host:port")`: a proxy before that address, open until the test ends."""
@@ -79,23 +90,20 @@ async def proxy() -> AsyncIterator[Through]:
 
 
 @pytest_asyncio.fixture
-async def cut_kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator["Proxy"]:
+async def cut_kafka(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ports: "Ports"
+) -> AsyncIterator["Proxy"]:
     """A broker of the test's own that tells its clients to come through this proxy: use `cut_kafka.address`.
 
     A broker advertises where it is reached; a proxy before the shared one would be passed by after the first answer.
     """
     from relevo.testing.proxy import Proxy
-    from relevo_local.ports import Ports
 
-    ports = Ports()
     behind = ports.take()
-    try:
-        async with AsyncExitStack() as stack:
-            proxy = await stack.enter_async_context(Proxy(f"127.0.0.1:{behind}"))
-            await _broker(stack, request, tmp_path_factory, port=behind, advertised=proxy.port)
-            yield proxy
-    finally:
-        ports.release()
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(Proxy(f"127.0.0.1:{behind}"))
+        await _broker(stack, request, tmp_path_factory, port=behind, advertised=proxy.port)
+        yield proxy
 
 
 async def _broker(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 
 import asyncpg
 import httpx
@@ -14,6 +15,8 @@ from relevo.service.migrate import upgrade
 from relevo.service.runtime import Service
 from relevo.service.settings import Settings
 from relevo.stream import connect
+
+PATIENCE = 120.0  # seconds for what a quiet machine does at once: no measure, only less than a test's own limit
 
 
 async def migrate_database(dsn: str, *packages: str, time_travel: bool = True) -> None:
@@ -41,16 +44,17 @@ async def running(service: Service, settings: Settings, only: Only | None = None
     url = f"http://{settings.http_host}:{settings.http_port}"
     task = asyncio.create_task(service.run(only, settings))
     try:
+        ends = monotonic() + PATIENCE
         async with httpx.AsyncClient(trust_env=False) as client:
-            for _ in range(600):
+            while True:
                 if task.done():
                     task.result()
                 with suppress(httpx.TransportError):
                     if (await client.get(f"{url}/livez")).status_code == 200:
                         break
+                if monotonic() > ends:
+                    raise TimeoutError(f"{service.name} does not answer at {url}")
                 await asyncio.sleep(0.05)
-            else:
-                raise TimeoutError(f"{service.name} does not answer at {url}")
         yield Running(url, service, task)
     finally:
         service.stopping.set()
@@ -60,15 +64,16 @@ async def running(service: Service, settings: Settings, only: Only | None = None
         task.cancel()
 
 
-async def ready(running: Running, seconds: float = 30) -> None:
+async def ready(running: Running, seconds: float = PATIENCE) -> None:
     """Wait until the service says it can do its job. Raises TimeoutError naming what it waits for."""
-    last = "no answer"
+    last, ends = "no answer", monotonic() + seconds
     async with httpx.AsyncClient(trust_env=False) as client:
-        for _ in range(int(seconds / 0.05)):
-            answer = await client.get(f"{running.url}/readyz")
-            if answer.status_code == 200:
-                return
-            last = answer.text
+        while monotonic() < ends:
+            with suppress(httpx.TransportError):
+                answer = await client.get(f"{running.url}/readyz")
+                if answer.status_code == 200:
+                    return
+                last = answer.text
             await asyncio.sleep(0.05)
     raise TimeoutError(last)
 
