@@ -12,6 +12,7 @@ from relevo.stream.consumer import Consumer
 from relevo.stream.kafka import Producer
 from relevo.testing.crash import killed_at_every_await
 from relevo.testing.databases import fresh_database
+from relevo.testing.services import PATIENCE
 from relevo.testing.stage import Stage, consuming, open_stage
 from relevo.testing.victim import POINTS
 
@@ -84,7 +85,7 @@ async def test_a_process_killed_for_good(stage: Stage, echoes: Echoes, point: st
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "relevo.testing.victim", stage.kafka, stage.dsn, stage.name, point, "2"
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while process.returncode is None:  # it dies when it comes by the point a second time, in the midst of its work
             await stage.publish(5)
             await asyncio.sleep(0.05)
@@ -93,7 +94,7 @@ async def test_a_process_killed_for_good(stage: Stage, echoes: Echoes, point: st
     relay = stage.relay(producer)
     async with consuming(stage.consumer()):
         effects = await stage.until_effects(stage.published)
-    assert await relay.flush(20) == 0
+    assert await relay.flush(PATIENCE) == 0
     await producer.close()
     stage.check_effects(effects, range(stage.published))
     check_wire(stage, await echoes(stage))

@@ -24,7 +24,7 @@ from relevo.stream.apply import apply
 from relevo.stream.handlers import index
 from relevo.stream.kafka import Record
 from relevo.testing.ledger import Ledger, erased, record, records
-from relevo.testing.services import Running, running
+from relevo.testing.services import PATIENCE, Running, running
 from relevo.testing.stage import Stage
 from relevo_local.ports import Ports
 
@@ -105,21 +105,22 @@ async def test_an_error_of_any_text_can_be_kept_and_the_log_tells_no_values(
 
 
 @pytest.fixture
-def settings(ledger: Ledger, kafka: str, tmp_path: Path) -> Settings:
+def settings(ledger: Ledger, kafka: str, tmp_path: Path, ports: Ports) -> Settings:
     tokens = tmp_path / "tokens.yaml"
     tokens.write_text(
         f"tokens:\n  - {{name: sre, sha256: {sha256(b'operator').hexdigest()}, scopes: [operate]}}\n"
         f"  - {{name: reader, sha256: {sha256(b'reader').hexdigest()}, scopes: [read]}}\n"
     )
-    return Settings(
-        database=ledger.dsn, kafka=kafka, topics="local", local=True, tokens=tokens, http_port=Ports().take()
-    )
+    return Settings(database=ledger.dsn, kafka=kafka, topics="local", local=True, tokens=tokens, http_port=ports.take())
 
 
 @asynccontextmanager
 async def serving(ledger: Ledger, settings: Settings) -> AsyncIterator[tuple[Running, httpx.AsyncClient]]:
     service = Service(f"ledger-{uuid4().hex[:6]}", 0, handlers=[ledger.handler], migrations="relevo.stream.migrations")
-    async with running(service, settings, "api") as up, httpx.AsyncClient(base_url=up.url, headers=OPERATOR) as http:
+    async with (
+        running(service, settings, "api") as up,
+        httpx.AsyncClient(base_url=up.url, headers=OPERATOR, timeout=PATIENCE) as http,
+    ):
         yield up, http
 
 
@@ -203,13 +204,13 @@ async def test_beside_the_database(ledger: Ledger, tmp_path: Path) -> None:
 
 
 @pytest.mark.broker
-async def test_the_limit_shows_in_readyz(stage: Stage, tmp_path: Path) -> None:
+async def test_the_limit_shows_in_readyz(stage: Stage, ports: Ports) -> None:
     stage.poison = set(range(100))
     await stage.publish(100)
     service = Service(stage.group, 0, handlers=[stage.handler], migrations="relevo.stream.migrations")
-    settings = Settings(database=stage.dsn, kafka=stage.kafka, topics="local", local=True, http_port=Ports().take())
-    async with running(service, settings) as up, httpx.AsyncClient(base_url=up.url) as http:
-        async with asyncio.timeout(30):
+    settings = Settings(database=stage.dsn, kafka=stage.kafka, topics="local", local=True, http_port=ports.take())
+    async with running(service, settings) as up, httpx.AsyncClient(base_url=up.url, timeout=PATIENCE) as http:
+        async with asyncio.timeout(PATIENCE):
             while "in a row" not in (ready := await http.get("/readyz")).text:
                 await asyncio.sleep(0.1)
         assert ready.status_code == 503
@@ -219,7 +220,7 @@ async def test_the_limit_shows_in_readyz(stage: Stage, tmp_path: Path) -> None:
         assert "relevo_ready 0.0" in metrics
         assert "relevo_consumer_stopped 1.0" in metrics
         lag = rf'relevo_stream_lag_records{{topic="{stage.source.topic.name}"}} (\S+)'
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not (told := re.search(lag, metrics)):  # a broker that is slow to answer is asked by the next scrape
                 metrics = (await http.get("/metrics")).text
         assert float(told[1]) >= 50

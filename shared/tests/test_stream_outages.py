@@ -13,6 +13,7 @@ from relevo.stream import consumer as consumer_module
 from relevo.stream.dead import listed
 from relevo.stream.kafka import KafkaAway, Producer, Reader
 from relevo.testing.proxy import Proxy
+from relevo.testing.services import PATIENCE
 from relevo.testing.stage import Stage, consuming, open_stage
 
 pytestmark = pytest.mark.broker
@@ -35,14 +36,14 @@ async def relaying(stage: Stage) -> AsyncIterator[None]:
         yield
     finally:
         relay.stop()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await task
         await producer.close()
 
 
-async def nothing_left(seconds: float) -> None:
+async def nothing_left() -> None:
     """Wait until aiokafka runs nothing in the background any more."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while any("aiokafka" in repr(getattr(t.get_coro(), "cr_code", "")) for t in asyncio.all_tasks()):
             await asyncio.sleep(0.1)
 
@@ -76,11 +77,11 @@ async def test_kafka_away(
     stage.check_order(effects)
     assert set(sent) == set(effects)
     stage.check_order(list(dict.fromkeys(sent)))
-    await nothing_left(15)
+    await nothing_left()
 
 
 async def until_last(stage: Stage, published: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not set(range(published - 100, published)) <= set(await stage.effects()):
             await asyncio.sleep(0.05)
         while await stage.rows("select 1 from outbox"):
@@ -92,19 +93,19 @@ async def test_a_client_that_cannot_leave_is_taken_apart(cut_kafka: Proxy, datab
         reader = Reader(stage.kafka, stage.group, [stage.source.topic.name], "local", lambda: None, _nothing)
         await reader.start()
         producer = Producer(stage.kafka)
-        await producer.publish([], 5)
+        await producer.publish([], PATIENCE)
         cut_kafka.freeze()
         with pytest.raises(KafkaAway):
             await producer.publish([stage.outgoing(0)], 0.3)  # unknown, like every time-out: it may arrive yet
         stage.published = 1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await reader.stop()
             await producer.close()
-        await nothing_left(15)
+        await nothing_left()
         cut_kafka.heal()
         await stage.publish(3)
         async with consuming(stage.consumer()):  # nobody holds the partitions any more
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PATIENCE):
                 while not {1, 2, 3} <= set(await stage.effects()):
                     await asyncio.sleep(0.05)
         stage.check_order(await stage.effects())
@@ -122,7 +123,7 @@ async def test_kafka_away_at_the_start_and_a_stop_while_waiting(proxy: Through, 
         await asyncio.sleep(0.5)
         assert not consumer.ready
         began = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - began < 10
+    assert asyncio.get_running_loop().time() - began < 40, "joining would have taken sixty seconds"
 
 
 async def test_postgresql_sessions_terminated_all_the_time(stage: Stage) -> None:
@@ -172,7 +173,8 @@ async def test_postgresql_away(proxy: Through, stage: Stage, failure: str, monke
             await stage.publish(600)
             away = now()
             await asyncio.sleep(4)
-            assert len([beat for beat in beats if beat > away]) > 5
+            while len([beat for beat in beats if beat > away]) <= 5:
+                await asyncio.sleep(0.1)
             assert len(await stage.effects()) == 100
             cut.heal()
             effects = await stage.until_effects(700)

@@ -20,6 +20,7 @@ from relevo.stream.handlers import Handlers, index
 from relevo.stream.kafka import Outgoing, Producer, create_topics
 from relevo.stream.playbooks import keep_playbook
 from relevo.testing.proxy import Proxy
+from relevo.testing.services import PATIENCE
 from relevo.testing.stage import NOW, Stage, consuming
 
 pytestmark = pytest.mark.broker
@@ -64,7 +65,7 @@ class Agreed:
         )  # fmt: skip
         key, headers, value = encode(event, "console")
         producer = Producer(self.stage.kafka)
-        await producer.publish([Outgoing(self.topic.name, key, headers, value)], 20)
+        await producer.publish([Outgoing(self.topic.name, key, headers, value)], PATIENCE)
         await producer.close()
 
     @asynccontextmanager
@@ -135,7 +136,7 @@ async def test_a_bad_revision_is_kept_with_its_problem_and_the_last_good_one_sta
 
 
 async def until_kept(stage: Stage, revision: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not await stage.rows("select 1 from playbook where revision = $1", revision):
             await asyncio.sleep(0.02)
 

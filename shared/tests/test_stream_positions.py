@@ -16,6 +16,7 @@ from relevo.stream.consumer import Consumer
 from relevo.stream.dead import Limit
 from relevo.stream.kafka import KafkaAway, create_topics, partition_of
 from relevo.testing.proxy import Proxy
+from relevo.testing.services import PATIENCE
 from relevo.testing.stage import Stage, consuming, lead, open_stage
 
 pytestmark = pytest.mark.broker
@@ -28,8 +29,8 @@ async def all_applied(stage: Stage, consumer: Consumer) -> list[bool]:
         return await consumer.all_applied(tx, stage.source.topic, keys)
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
+async def until(condition: Callable[[], Awaitable[Any]]) -> None:
+    async with asyncio.timeout(PATIENCE):
         while not await condition():
             await asyncio.sleep(0.02)
 
@@ -41,7 +42,7 @@ async def positions(stage: Stage) -> dict[int, int]:
 async def test_not_before_it_is_true_and_then_at_once(stage: Stage) -> None:
     going_on = asyncio.Event()
     stage.leads = 1
-    consumer = stage.consumer()
+    consumer = stage.consumer(profile="production")  # whose session a busy machine does not cost it
     with pytest.raises(KafkaAway):
         await all_applied(stage, consumer)
     async with consuming(consumer):
@@ -65,7 +66,8 @@ async def test_not_before_it_is_true_and_then_at_once(stage: Stage) -> None:
 async def test_whoever_applied_it(stage: Stage) -> None:
     """Two members: each can say it of all partitions."""
     await stage.publish(50)
-    async with consuming(stage.consumer()) as one, consuming(stage.consumer()) as other:
+    one, other = (stage.consumer(profile="production") for _ in range(2))
+    async with consuming(one), consuming(other):
         await stage.until_effects(50)
         assert await all_applied(stage, one) == await all_applied(stage, other) == [True] * 7
 
@@ -90,10 +92,11 @@ async def knows(stage: Stage, consumer: Consumer) -> bool:
 async def test_what_the_limit_left_unread_is_not_applied(stage: Stage) -> None:
     stage.poison = set(range(1_000))
     await stage.publish(100)
-    consumer = stage.consumer(limit=Limit(in_a_row=2))
+    consumer = stage.consumer(limit=Limit(in_a_row=2), profile="production")
     async with consuming(consumer):
         await until(lambda: asyncio.sleep(0, consumer.stopped_by is not None))
-        async with consuming(stage.consumer(limit=Limit(in_a_row=2))):  # a rebalance takes positions anew
+        another = stage.consumer(limit=Limit(in_a_row=2), profile="production")
+        async with consuming(another):  # a rebalance takes positions anew
             assert not all(await all_applied(stage, consumer))
 
 
@@ -119,7 +122,7 @@ async def test_a_position_beyond_the_end_says_nothing_and_is_set_right(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stage.publish(20)
-    async with consuming(stage.consumer()) as consumer:
+    async with consuming(stage.consumer(profile="production")) as consumer:
         await stage.until_effects(20)
         assert all(await all_applied(stage, consumer))
         await stage.rows("update position set next_offset = next_offset + 1000")

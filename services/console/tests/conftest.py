@@ -1,7 +1,6 @@
 """The console's tests run it on a real PostgreSQL: each test on a fresh copy of one migrated database."""
 
 import secrets
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from relevo.service.web import Guard
 from relevo.testing.browser import chromium
 from relevo.testing.databases import fresh_database
 from relevo.testing.services import migrate_database, ready, running
+from relevo_local.ports import Ports
 
 TOKENS = {
     "admin": {"scopes": ["read", "playbook", "erase", "operate"], "role": "admin"},
@@ -106,15 +106,17 @@ Serve = Callable[..., Awaitable[Console]]
 
 
 @pytest_asyncio.fixture
-async def served(postgres: str, migrated: str, tokens: tuple[Path, dict[str, str]]) -> AsyncIterator[Serve]:
+async def served(
+    postgres: str, migrated: str, tokens: tuple[Path, dict[str, str]], ports: Ports
+) -> AsyncIterator[Serve]:
     """`await served(local=True, …)`: a console that listens, at `console.url`; with `kafka=…` it consumes too."""
     async with AsyncExitStack() as stack:
 
         async def serve(kafka: str | None = None, **settings: Any) -> Console:
             dsn = await stack.enter_async_context(fresh_database(postgres, migrated))
             path, given = tokens
-            common = {"database": dsn, "tokens": path, "topics": "local", "time_travel": True, "http_port": free_port()}
-            made = Settings(kafka=kafka or "127.0.0.1:9", **common, **settings)
+            common = {"database": dsn, "tokens": path, "topics": "local", "time_travel": True}
+            made = Settings(kafka=kafka or "127.0.0.1:9", http_port=ports.take(), **common, **settings)
             own = replace(service)
             run = await stack.enter_async_context(running(own, made, None if kafka else "api"))
             if kafka:
@@ -122,12 +124,6 @@ async def served(postgres: str, migrated: str, tokens: tuple[Path, dict[str, str
             return Console(own, given, path, run.url, dsn)
 
         yield serve
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest_asyncio.fixture

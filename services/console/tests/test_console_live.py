@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from relevo.events.cloudevents import encode
 from relevo.events.leads import Company, Contact, Contribution, Snapshot, Trigger
 from relevo.events.touchpoints import CompanyName, Names, What
-from relevo.testing.services import move_clock
+from relevo.testing.services import PATIENCE, move_clock
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 EVIL = (
@@ -31,6 +31,7 @@ EVIL = (
 async def visit(browser: Browser, url: str, **options) -> Page:
     """A page that remembers what it asked for and what went wrong in it."""
     context = await browser.new_context(**options)
+    context.set_default_timeout(PATIENCE * 1000)
     page = await context.new_page()
     page.asked, page.wrong = [], []
     page.on("request", lambda request: page.asked.append(request.url))
@@ -67,12 +68,12 @@ async def test_what_kafka_brings_shows_without_a_reload(served, browser, story, 
     finally:
         await producer.stop()
 
-    await expect(page.locator("section:has(#leads)")).to_contain_text(one.name, timeout=20_000)
+    await expect(page.locator("section:has(#leads)")).to_contain_text(one.name)
     await expect(page.locator("section:has(#mqls)")).to_contain_text(one.name)
     await expect(page.locator("section:has(#assignments)")).to_contain_text("Lucía Prado")
     await expect(page.locator("section:has(#clocks)")).to_contain_text("Answer")
     await expect(count).to_have_text(str(before + 1))
-    async with asyncio.timeout(20):  # asked from here: the page's policy lets no script wait for an expression
+    async with asyncio.timeout(PATIENCE):  # asked from here: the page's policy lets no script wait for an expression
         while not await page.evaluate("said.some(text => text.includes('Funnel'))"):
             await asyncio.sleep(0.05)
     assert await page.evaluate("window.mark") == "the same page"
@@ -125,7 +126,7 @@ async def test_the_page_comes_back_when_the_stream_was_cut(served, browser, stor
     await console.hear(*one.to_rep())
     await page.context.set_offline(False)
     await page.evaluate("dispatchEvent(new Event('online'))")
-    await expect(page.locator("section:has(#leads)")).to_contain_text(one.name, timeout=20_000)
+    await expect(page.locator("section:has(#leads)")).to_contain_text(one.name)
 
 
 async def test_html_in_every_field_is_shown_and_never_run(served, browser, story):

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from console.access import COOKIE
 from relevo.events import LeadErased
+from relevo.testing.services import PATIENCE
 
 
 async def signed_in(console, client: httpx.AsyncClient, token: str) -> str:
@@ -175,7 +176,7 @@ async def test_the_stream_resumes_where_it_was_cut_and_ends_with_the_service(ser
     console = await served()
     one, other = story(), story()
     headers = {"authorization": f"Bearer {console.tokens['reader']}"}
-    async with httpx.AsyncClient(base_url=console.url, headers=headers, timeout=10, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=console.url, headers=headers, timeout=PATIENCE, trust_env=False) as client:
         async with client.stream("GET", "/v1/stream") as stream:
             lines = stream.aiter_lines()
             assert await until(lines, "event: clock")
@@ -200,7 +201,7 @@ async def test_a_page_that_missed_too_much_is_told_to_read_anew(served, story):
     await console.hear(*(one.touch(known=True) for _ in range(600)))
     headers = {"authorization": f"Bearer {console.tokens['reader']}", "last-event-id": "1"}
     async with (
-        httpx.AsyncClient(base_url=console.url, headers=headers, timeout=10, trust_env=False) as client,
+        httpx.AsyncClient(base_url=console.url, headers=headers, timeout=PATIENCE, trust_env=False) as client,
         client.stream("GET", "/v1/stream") as stream,
     ):
         lines = stream.aiter_lines()
@@ -208,7 +209,7 @@ async def test_a_page_that_missed_too_much_is_told_to_read_anew(served, story):
 
 
 async def until(lines, beginning: str) -> str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         async for line in lines:
             if line.startswith(beginning):
                 return line

@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 from ingest.desk import Desk
 from ingest.doors import Doors
 from relevo.events.identity import touchpoint_id
+from relevo.testing.services import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -263,24 +264,16 @@ async def test_sources_are_read_again_while_it_runs_and_a_bad_file_changes_nothi
         document = yaml.safe_load(at.sources_file.read_text())
         both = [*document["sources"], at.source("two")]
         at.sources_file.write_text(yaml.safe_dump({"sources": both}))
-        assert await until(lambda: at.post("/v1/touchpoints", "two", json=body), 202)
+        async with asyncio.timeout(PATIENCE):
+            while (await at.post("/v1/touchpoints", "two", json=body)).status_code != 202:
+                await asyncio.sleep(0.1)
         at.sources_file.write_text("sources: [")
         ops = {"authorization": "Bearer an-api-token"}
-        for _ in range(100):
-            answer = await at.client.get(f"{at.url}/v1/sources", headers=ops)
-            if answer.json()["problems"]:
-                break
-            await asyncio.sleep(0.1)
+        async with asyncio.timeout(PATIENCE):
+            while not (answer := await at.client.get(f"{at.url}/v1/sources", headers=ops)).json()["problems"]:
+                await asyncio.sleep(0.1)
         assert answer.json()["problems"][0].startswith("line 1: no YAML")
         assert (await at.post("/v1/touchpoints", "two", json=body)).status_code == 202
-
-
-async def until(work: Callable[[], Any], status: int) -> bool:
-    for _ in range(100):
-        if (await work()).status_code == status:
-            return True
-        await asyncio.sleep(0.1)
-    return False
 
 
 async def test_the_document_names_every_door(at: Any) -> None:

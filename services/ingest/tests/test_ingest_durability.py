@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+from time import monotonic, time
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from relevo.events.identity import touchpoint_id
 from relevo.events.topics import TOUCHPOINTS, TOUCHPOINTS_FAILED
 from relevo.stream.kafka import create_topics
 from relevo.testing.proxy import Proxy
+from relevo.testing.services import PATIENCE
 
 Open = Callable[..., Any]
 
@@ -57,7 +59,7 @@ async def gauge(at: Any, name: str) -> float:
 
 
 async def drained(at: Any) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not journal_of(at).straight_to_kafka:
             await asyncio.sleep(0.05)
 
@@ -78,12 +80,14 @@ async def test_while_the_broker_is_away_the_spool_answers_and_drains_in_order(
     async with open_ingest(broker.address, tmp_path, ["crm"]) as at:
         names = [f"n{n}" for n in range(40)]
         assert [await post(at, name) for name in names[:10]] == [202] * 10
+        await drained(at)
         assert spool_of(at).empty
         getattr(broker, failure)()
+        since = time()
         assert [await post(at, name) for name in names[10:25]] == [202] * 15
         assert not spool_of(at).empty
         assert await gauge(at, "spool_bytes") == spool_of(at).size  # as it is now, though no drain gets on
-        assert 0 < await gauge(at, "spool_age_seconds") < 30
+        assert 0 < await gauge(at, "spool_age_seconds") <= time() - since
         broker.heal()
         assert [await post(at, name) for name in names[25:35]] == [202] * 10  # behind what the spool holds
         await drained(at)
@@ -96,6 +100,7 @@ async def test_while_the_broker_is_away_the_spool_answers_and_drains_in_order(
 async def test_an_outage_costs_one_slow_answer_and_not_each(broker: Proxy, tmp_path: Path, open_ingest: Open) -> None:
     async with open_ingest(broker.address, tmp_path, ["crm"]) as at:
         await post(at, "before")
+        await drained(at)
         broker.freeze()
         asked = 0
         publish = at.service.producer.publish
@@ -110,7 +115,10 @@ async def test_an_outage_costs_one_slow_answer_and_not_each(broker: Proxy, tmp_p
         assert asked == 1
 
 
-async def test_the_spool_is_left_under_load(broker: Proxy, tmp_path: Path, open_ingest: Open) -> None:
+async def test_the_spool_is_left_under_load(
+    broker: Proxy, tmp_path: Path, open_ingest: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.journal.KAFKA_SECONDS", 5.0)  # so that a busy machine is no outage, again and again
     async with open_ingest(broker.address, tmp_path, ["crm"]) as at:
         stop = asyncio.Event()
         accepted: list[str] = []
@@ -177,7 +185,8 @@ async def test_a_killed_ingest_brings_what_it_answered_when_it_starts_again(
 
 
 async def answers(at: Any, url: str, process: asyncio.subprocess.Process) -> None:
-    for _ in range(600):
+    ends = monotonic() + PATIENCE
+    while monotonic() < ends:
         assert process.returncode is None
         try:
             if (await at.client.get(f"{url}/livez")).status_code == 200:
@@ -245,7 +254,7 @@ async def test_after_a_failed_sync_nothing_is_answered_2xx_and_the_process_ends(
         async with open_ingest(broker.address, tmp_path, ["crm"]) as at:
             broker.cut()
             assert await post(at, "lost") == 503
-            await asyncio.wait_for(asyncio.shield(at.task), 20)
+            await asyncio.wait_for(asyncio.shield(at.task), PATIENCE)
 
     with pytest.raises(RuntimeError, match="did not confirm a sync"):
         await live()

@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,14 @@ def test_a_secret_that_kubernetes_swaps_is_seen(tmp_path: Path) -> None:
     assert list(watched.now.by_name) == ["two"]
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A millisecond between two looks at the clock by which rates are counted, however busy the machine is."""
+    ticks = count(1_000_000)
+    monkeypatch.setattr("ingest.watch.monotonic", lambda: next(ticks) / 1_000)
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_source_that_sends_too_fast_is_told_how_long_to_wait(tmp_path: Path) -> None:
     path = tmp_path / "sources.yaml"
     path.write_text(text(entry(rate={"per_second": 0.5, "burst": 3}), entry("free", "f")))
@@ -205,6 +214,7 @@ def test_a_source_that_sends_too_fast_is_told_how_long_to_wait(tmp_path: Path) -
     assert all(watched.wait_for(free, 1000) is None for _ in range(100))
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_batch_above_the_burst_passes_and_is_paid_for(tmp_path: Path) -> None:
     path = tmp_path / "sources.yaml"
     path.write_text(text(entry(rate={"per_second": 1, "burst": 3})))

@@ -21,6 +21,7 @@ from relevo.events import TouchpointRecorded
 from relevo.events.identity import touchpoint_id
 from relevo.testing.browser import chromium
 from relevo.testing.proxy import Proxy
+from relevo.testing.services import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -82,6 +83,7 @@ class Site:
         context = await self.browser.new_context(locale="es-ES", user_agent="Mozilla/5.0 (X11) a person's browser")
         if init:
             await context.add_init_script(init)
+        context.set_default_timeout(PATIENCE * 1000)
         page = await context.new_page()
         found = Visitor(self, context, page)
         page.on("response", found.note)
@@ -146,7 +148,7 @@ class Visitor:
 
     async def keeps(self, *names: str) -> None:
         """Returns once the browser keeps these and no others: what is being sent lies there until it has arrived."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while await self.storage() != [*names]:
                 await asyncio.sleep(0.05)
 
@@ -156,7 +158,7 @@ def told_id(body: dict[str, Any]) -> str:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.02)
 

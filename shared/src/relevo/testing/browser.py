@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
+
+from relevo.testing.services import PATIENCE
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _QUIET = (
@@ -23,6 +25,7 @@ async def chromium() -> AsyncIterator[Browser]:
         lacking = "no browser: `apt-get install chromium`, or set RELEVO_CHROMIUM to one"
         # Where CI runs its absence is a failure; a person without root sees what was not run, and why.
         pytest.fail(lacking, pytrace=False) if os.environ.get("CI") else pytest.skip(lacking)
+    expect.set_options(timeout=PATIENCE * 1000)
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(executable_path=path, args=_QUIET.split())
         try:

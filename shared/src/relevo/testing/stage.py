@@ -20,7 +20,7 @@ from relevo.stream.dead import Limit
 from relevo.stream.handlers import Handlers, index
 from relevo.stream.kafka import Outgoing, Producer, create_topics
 from relevo.stream.relay import Relay
-from relevo.testing.services import migrate_database
+from relevo.testing.services import PATIENCE, migrate_database
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -93,7 +93,7 @@ class Stage:
         producer = Producer(self.kafka)
         try:
             numbers = range(self.published, self.published + count)
-            await producer.publish([self.outgoing(number) for number in numbers], 20)
+            await producer.publish([self.outgoing(number) for number in numbers], 60)
             self.published += count
         finally:
             await producer.close()
@@ -130,7 +130,7 @@ class Stage:
         """In the order they were made."""
         return [row["number"] for row in await self.rows("select number from ledger order by id")]
 
-    async def until_effects(self, count: int, seconds: float = 30) -> list[int]:
+    async def until_effects(self, count: int, seconds: float = PATIENCE) -> list[int]:
         """Wait for as many effects (more are an error of the test's later checks). Raises TimeoutError."""
         try:
             async with asyncio.timeout(seconds):
@@ -194,14 +194,14 @@ async def consuming(consumer: Consumer, *, joined: bool = True) -> AsyncIterator
         await asyncio.wait({task}, timeout=20)
         raise
     consumer.stop()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await task
 
 
 async def _joined(consumer: Consumer, task: asyncio.Task[None]) -> None:
     joining = asyncio.create_task(consumer.joined.wait())
     try:
-        await asyncio.wait({joining, task}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({joining, task}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
         assert joining.done(), "the consumer did not join its group"
