@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import httpx
 
+from relevo.testing.services import PATIENCE
 from relevo_local.clock import travel
 from relevo_local.receiver import Receiver, receiving
 
@@ -45,10 +47,10 @@ class Journey:
         ((unit, amount),) = by.items()
         await travel(self.environment, f"+{amount:g}{unit[0]}")
 
-    async def eventually(self, service: str, path: str, holds: Callable[[Any], bool], within: float = 20.0) -> Any:
+    async def eventually(self, service: str, path: str, holds: Callable[[Any], bool], within: float = PATIENCE) -> Any:
         """What a GET answers, as soon as it holds. Raises AssertionError with the last answer."""
-        last: Any = None
-        for _ in range(int(within / 0.1)):
+        last, ends = None, monotonic() + within
+        while monotonic() < ends:
             answer = await self.http.get(self.url(service, path))
             last = answer.text
             if answer.status_code == 200 and holds(answer.json()):
@@ -61,7 +63,7 @@ class Journey:
 async def journey(environment: Mapping[str, str], endpoint: str = "sales") -> AsyncIterator[Journey]:
     """Everybody, with an endpoint registered for all reps' notices; it is deleted at the end."""
     headers = {"Authorization": f"Bearer {environment['RELEVO_API_TOKEN']}"}
-    async with receiving() as receiver, httpx.AsyncClient(trust_env=False, headers=headers, timeout=30) as http:
+    async with receiving() as receiver, httpx.AsyncClient(trust_env=False, headers=headers, timeout=PATIENCE) as http:
         found = Journey(environment, http, receiver)
         made = await http.post(
             found.url("HANDOFF", "/v1/endpoints"), json={"name": endpoint, "url": receiver.endpoint(endpoint)}

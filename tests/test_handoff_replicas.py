@@ -22,6 +22,7 @@ from relevo.playbook import load
 from relevo.stream.kafka import Outgoing, Producer
 from relevo.testing.databases import fresh_database
 from relevo.testing.samples import sample
+from relevo.testing.services import PATIENCE
 from relevo_local import broker
 from relevo_local.ports import LOOPBACK, Ports
 
@@ -72,7 +73,7 @@ async def publish(kafka: str, events: list[Event]) -> None:
     records = [Outgoing(each.topic.name, *encode(each, "test")) for each in events]
     try:
         for start in range(0, len(records), 200):
-            await producer.publish(records[start : start + 200], 30)
+            await producer.publish(records[start : start + 200], PATIENCE)
     finally:
         await producer.close()
 
@@ -80,7 +81,7 @@ async def publish(kafka: str, events: list[Event]) -> None:
 async def until_placed(dsn: str, count: int) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(dsn)
     try:
-        async with asyncio.timeout(60 + count / 50):
+        async with asyncio.timeout(PATIENCE + count / 20):
             while await connection.fetchval("select count(*) from assignment") < count:
                 await asyncio.sleep(0.2)
         return list(await connection.fetch("select lead_id, rep, version, stage from assignment"))
@@ -97,7 +98,7 @@ async def counters(dsn: str) -> dict[str, Any]:
         await connection.close()
 
 
-@pytest.mark.timeout(60 + LEADS / 20)
+@pytest.mark.timeout(300 + LEADS / 10)
 async def test_four_replicas_are_as_fair_as_one(postgres: str, tmp_path: Path) -> None:
     documents = one_team(*REPS, "id: small, capacity: 7")
     published = sample(PlaybookPublished).model_copy(

@@ -28,6 +28,7 @@ from relevo.events.identity import touchpoint_id
 from relevo.events.topics import TOUCHPOINTS, TOUCHPOINTS_FAILED
 from relevo.stream.kafka import Reader, create_topics
 from relevo.testing.proxy import Proxy
+from relevo.testing.services import PATIENCE
 from relevo_local import apache
 from relevo_local.ports import LOOPBACK, Ports
 from relevo_local.processes import Processes
@@ -96,7 +97,7 @@ async def ingest(kafka: str, folder: Path, sdks: Collection[str]) -> AsyncIterat
         command = (sys.executable, "-m", "ingest", "run")
         process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
     try:
-        async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(60):
+        async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(PATIENCE):
             while True:
                 try:
                     if (await client.get(f"http://{LOOPBACK}:{port}/readyz")).status_code == 200:
@@ -149,7 +150,7 @@ async def copies(kafka: str, ids: set[str]) -> Counter[str]:
     found: Counter[str] = Counter()
     quiet = 0
     try:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE):
             while quiet < 3 or len(found) < len(ids):
                 polled = await reader.poll(0.5, 5_000)
                 quiet = 0 if polled else quiet + 1

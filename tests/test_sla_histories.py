@@ -34,7 +34,7 @@ from sla_monitor.handlers import keep_clocks
 
 MANY = int(os.environ.get("RELEVO_HISTORIES", "0"))
 SEED = int(os.environ.get("RELEVO_SEED", "6"))
-pytestmark = pytest.mark.timeout(3_600 if MANY else 180)
+pytestmark = pytest.mark.timeout(3_600 if MANY else 300)
 TOGETHER = 1_000  # histories in one database, under the same agreements
 
 

@@ -27,7 +27,7 @@ from relevo.events.topics import SLAS
 from relevo.playbook import load
 from relevo.stream.kafka import Outgoing, Producer, Reader, create_topics
 from relevo.testing.databases import fresh_database
-from relevo.testing.services import migrate_database
+from relevo.testing.services import PATIENCE, migrate_database
 from relevo_local import broker, postgres
 from relevo_local.ports import Ports
 from sla_monitor.main import service
@@ -71,7 +71,7 @@ class Rig:
         child.send_signal(signal.SIGKILL)
         child.wait()
 
-    async def ready(self, name: str, within: float = 90) -> None:
+    async def ready(self, name: str, within: float = PATIENCE) -> None:
         child, port = self.up[name]
         ends = time.monotonic() + within
         async with httpx.AsyncClient(trust_env=False) as http:
@@ -110,7 +110,7 @@ class Rig:
 
     async def said(self) -> list[Any]:
         """All that `slas` holds, each event once, in the order of each partition; waits until the outbox is empty."""
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + PATIENCE
         while (await self.sql("select count(*) from outbox"))[0][0] and time.monotonic() < ends:
             await asyncio.sleep(0.2)
         return await everything(self.kafka, [SLAS.name])

@@ -67,9 +67,10 @@ def test_a_running_system_is_found_by_its_folder(tmp_path: Path) -> None:
 
 
 def test_the_usual_port_if_it_is_free_and_another_if_not() -> None:
-    with socket.create_server((LOOPBACK, 0)) as taken:
-        usual = taken.getsockname()[1]
-        ports = Ports()
+    ports = Ports()
+    usual = ports.take()  # none that the kernel gives to an outgoing connection meanwhile
+    ports.release()
+    with socket.create_server((LOOPBACK, usual)):
         assert ports.take(usual) != usual
         ports.release()
         assert is_listening(usual)

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from relevo.testing.services import PATIENCE
 from relevo_local import leftovers
 from relevo_local.processes import Failed, Processes, Program, finish
 from relevo_local.trouble import Trouble
@@ -18,7 +19,7 @@ from relevo_local.trouble import Trouble
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-def python(name: str, code: str, patience: float = 10.0) -> Program:
+def python(name: str, code: str, patience: float = PATIENCE) -> Program:
     return Program(name, [sys.executable, "-uc", code], patience=patience)
 
 
@@ -27,7 +28,7 @@ STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); 
 
 
 async def said_up(log: Path) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not (log.exists() and "up" in log.read_text()):
             await asyncio.sleep(0.01)
 
@@ -37,7 +38,7 @@ async def test_one_that_ends_is_named_with_its_last_words(tmp_path: Path) -> Non
     running.start(python("steady", WAITS))
     running.start(python("frail", "import sys; print('all is well'); sys.exit('out of luck')"))
     with pytest.raises(Failed, match="frail ended with status 1") as failure:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await running.watch()
     assert failure.value.name == "frail"
     assert "    all is well" in str(failure.value)
@@ -51,7 +52,7 @@ async def test_one_that_is_killed_is_said_to_be(tmp_path: Path) -> None:
     child = running.start(python("victim", WAITS))
     child.process.kill()
     with pytest.raises(Failed, match="victim was ended by SIGKILL"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await running.watch()
     await running.stop()
 
@@ -65,7 +66,7 @@ async def test_stops_newest_first_and_kills_who_does_not_obey(tmp_path: Path) ->
     )
     order = tmp_path / "order"
     for name in "abc":
-        child = running.start(Program(name, [sys.executable, "-uc", noting, str(order), name]))
+        child = running.start(Program(name, [sys.executable, "-uc", noting, str(order), name], patience=PATIENCE))
         await said_up(child.log)
     child = running.start(python("stubborn", STUBBORN, patience=0.2))
     await said_up(child.log)
@@ -78,11 +79,11 @@ async def test_stopping_takes_grandchildren_along(tmp_path: Path) -> None:
     nest = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {WAITS!r}]).wait()"
     child = running.start(python("nest", f"print('up', flush=True); {nest}"))
     await said_up(child.log)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not (young := psutil.Process(child.process.pid).children()):
             await asyncio.sleep(0.01)
     await running.stop()
-    assert not psutil.wait_procs(young, timeout=5)[1]
+    assert not psutil.wait_procs(young, timeout=PATIENCE)[1]
 
 
 async def test_a_program_that_should_end_well_must(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_the_kernel_ends_children_of_a_killed_parent(start: Start, tmp_path: Pat
     assert parent.stdout is not None
     child = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
-    child.wait(10)
+    child.wait(PATIENCE)
 
 
 def test_the_next_start_ends_what_the_kernel_did_not(start: Start, tmp_path: Path) -> None:
@@ -166,4 +167,4 @@ def test_the_first_signal_ends_the_work_and_the_second_does_not_disturb_its_clea
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
     assert process.stdout.readline() == "clean\n"
-    assert process.wait(10) == 130
+    assert process.wait(PATIENCE) == 130

@@ -7,9 +7,10 @@ import pytest
 
 from relevo.testing.plugin import Through
 from relevo.testing.proxy import Proxy
+from relevo.testing.services import PATIENCE
 from relevo_local import broker
 
-ALL_AT_ONCE = 5.0  # seconds that are more than enough
+ALL_AT_ONCE = PATIENCE
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def test_carries_everything_and_the_end(echo: str, proxy: Through) -> None
     data = bytes(range(256)) * 20_000
     writer.write(data)
     writer.write_eof()
-    async with asyncio.timeout(ALL_AT_ONCE * 4):
+    async with asyncio.timeout(ALL_AT_ONCE):
         assert await reader.read(-1) == data
     writer.close()
 

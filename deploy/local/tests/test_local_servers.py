@@ -10,6 +10,7 @@ import asyncpg
 import psutil
 import pytest
 
+from relevo.testing.services import PATIENCE
 from relevo_local import broker, postgres
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -18,6 +19,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 SERVERS = """
 import asyncio, sys
 from pathlib import Path
+from relevo.testing.services import PATIENCE
 from relevo_local import broker, postgres
 
 async def main():
@@ -59,7 +61,7 @@ async def test_starts_answers_and_leaves_nothing(start: Start, folder: Callable[
     family = psutil.Process(program.pid).children(recursive=True)
     assert {child.name() for child in family} == {"tansu", "postgres"}
     program.send_signal(2)
-    program.wait(20)
+    program.wait(PATIENCE)
     assert not psutil.wait_procs(family, timeout=0)[1]
     assert not await broker.is_ready(kafka)
 
@@ -75,7 +77,7 @@ async def test_the_data_survives_a_kill_and_no_child_does(
     family = psutil.Process(program.pid).children(recursive=True)
     assert len(family) > 3  # postgres has children of its own
     program.kill()
-    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert not psutil.wait_procs(family, timeout=PATIENCE)[1]
     _, dsn = said(start(SERVERS, place, root=root))
     assert await ask(dsn, "select answer from kept") == 42
 
@@ -154,5 +156,5 @@ asyncio.run(main())
     with tempfile.TemporaryDirectory() as cache:
         Path(cache).chmod(0o755)
         process = start(program, tmp_path, cache, root=True)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
         assert [place.name.split("-")[0] for place in Path(cache).iterdir()] == ["postgres"]

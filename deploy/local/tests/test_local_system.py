@@ -15,6 +15,7 @@ import asyncpg
 import psutil
 import pytest
 
+from relevo.testing.services import PATIENCE
 from relevo_local import broker, home, postgres
 from relevo_local.services import USUAL
 
@@ -46,7 +47,7 @@ def family(process: "subprocess.Popen[str]") -> list[psutil.Process]:
 
 def get(url: str, token: str = "") -> dict[str, object]:
     request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         found = json.loads(answer.read())
         assert isinstance(found, dict)
         return found
@@ -59,7 +60,7 @@ def send_touchpoints(env: dict[str, str], count: int) -> None:
         data=json.dumps(items).encode(),
         headers={"authorization": f"Bearer {env['RELEVO_SOURCE_KEY']}", "content-type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert json.loads(answer.read())["accepted"] == count
 
 
@@ -81,7 +82,7 @@ def ended() -> Iterator[list["subprocess.Popen[str]"]]:
     for process in begun:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
 
 
 INSIDE = """
@@ -100,7 +101,7 @@ sys.exit(7)
 
 def test_exec_gives_a_command_all_it_needs_and_ends_with_its_status() -> None:
     process = relevo("exec", "--", sys.executable, "-c", INSIDE)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 7, err
     found = json.loads(out)  # the command's output and nothing else
     assert set(found["told"]) >= {
@@ -127,7 +128,7 @@ def test_exec_forwards_signals_and_leaves_nothing(ended: list["subprocess.Popen[
     children = family(process)
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "asked\n"
-    assert process.wait(60) == 9
+    assert process.wait(PATIENCE) == 9
     assert not psutil.wait_procs(children, timeout=0)[1]
     assert not Path(logs).parent.exists()
 
@@ -139,14 +140,14 @@ def test_exec_fails_as_one_and_names_the_service_that_ended(ended: list["subproc
     assert process.stdout.readline() == "started\n"
     (victim,) = [child for child in family(process) if "scoring" in child.cmdline()]
     victim.kill()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "scoring was ended by SIGKILL. The end of " in err
 
 
 def test_exec_says_at_once_when_there_is_no_such_command() -> None:
     process = relevo("exec", "--", "no-such-command")
-    assert process.communicate(timeout=60) == ("", "no-such-command: there is no such command\n")
+    assert process.communicate(timeout=PATIENCE) == ("", "no-such-command: there is no such command\n")
     assert process.returncode == 127
 
 
@@ -160,21 +161,21 @@ async def test_up_stops_in_peace_survives_a_kill_and_keeps_its_data(
     before = get(env["RELEVO_CONSOLE_URL"] + "/v1/playbooks/active", env["RELEVO_API_TOKEN"])
 
     second = relevo("up", "--folder", str(tmp_path))
-    _, err = second.communicate(timeout=60)
+    _, err = second.communicate(timeout=PATIENCE)
     assert second.returncode == 1
     assert f"A Relevo already runs in {tmp_path} (process {first.pid})" in err
 
     moved = relevo("clock", "+1d2h", "--folder", str(tmp_path))
-    assert moved.communicate(timeout=60)[0] == "the clock is 1d2h ahead\n"
+    assert moved.communicate(timeout=PATIENCE)[0] == "the clock is 1d2h ahead\n"
     moved = relevo("clock", "+30m", "--folder", str(tmp_path))
-    assert moved.communicate(timeout=60)[0] == "the clock is 1d2h30m ahead\n"
+    assert moved.communicate(timeout=PATIENCE)[0] == "the clock is 1d2h30m ahead\n"
     assert (tmp_path / "clock").read_text() == "95400.0"
     moved = relevo("clock", "reset", "--folder", str(tmp_path))
-    assert moved.communicate(timeout=60)[0] == "the clock shows the real time\n"
+    assert moved.communicate(timeout=PATIENCE)[0] == "the clock shows the real time\n"
 
     children = family(first)
     first.kill()
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert not psutil.wait_procs(children, timeout=PATIENCE)[1]
 
     third = relevo("up", "--folder", str(tmp_path))
     ended.append(third)
@@ -185,14 +186,14 @@ async def test_up_stops_in_peace_survives_a_kill_and_keeps_its_data(
     send_touchpoints(env, 200)
     children = family(third)
     third.send_signal(signal.SIGINT)
-    said = third.communicate(timeout=90)[1]
+    said = third.communicate(timeout=PATIENCE)[1]
     assert third.returncode == 0, said
     assert "not everything was handled" not in said
     assert "was killed" not in said
     assert not psutil.wait_procs(children, timeout=0)[1]
     assert home.read_env(tmp_path) == {}
     moved = relevo("clock", "reset", "--folder", str(tmp_path))
-    assert f"no Relevo runs in {tmp_path}" in moved.communicate(timeout=60)[1]
+    assert f"no Relevo runs in {tmp_path}" in moved.communicate(timeout=PATIENCE)[1]
     assert await applied(tmp_path) == 200  # although the broker that had carried them has forgotten all
 
 
@@ -210,7 +211,7 @@ def test_root_and_user_run_the_whole_system_at_once(start: Start, folder: Callab
     for process in running.values():
         assert process.stderr is not None
         said = process.stderr.read()
-        assert process.wait(60) == 0, said
+        assert process.wait(PATIENCE) == 0, said
 
 
 async def test_exec_on_servers_of_others_leaves_them_as_they_were(tmp_path: Path) -> None:
@@ -222,10 +223,12 @@ async def test_exec_on_servers_of_others_leaves_them_as_they_were(tmp_path: Path
         dsn = server.database("postgres", "tenant", "x")
         ask = "import os; print(os.environ['RELEVO_POSTGRES'], os.environ['RELEVO_KAFKA'])"
         process = relevo("exec", "--postgres", dsn, "--kafka", kafka, "--", sys.executable, "-c", ask)
-        out, err = await asyncio.to_thread(process.communicate, timeout=120)
+        out, err = await asyncio.to_thread(process.communicate, timeout=PATIENCE)
         assert (process.returncode, out) == (0, f"{dsn} {kafka}\n"), err
         after = await connection.fetch("select datname from pg_database union all select rolname from pg_roles")
         assert sorted(row[0] for row in after) == sorted(row[0] for row in before)
         await connection.close()
     process = relevo("exec", "--postgres", dsn, "--kafka", kafka, "--", "true")
-    assert "cannot use the PostgreSQL at 127.0.0.1:" in (await asyncio.to_thread(process.communicate, timeout=120))[1]
+    assert (
+        "cannot use the PostgreSQL at 127.0.0.1:" in (await asyncio.to_thread(process.communicate, timeout=PATIENCE))[1]
+    )

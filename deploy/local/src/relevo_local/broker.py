@@ -46,7 +46,7 @@ async def start(processes: Processes, folder: Path, port: int, *, advertised: in
             patience=2.0,  # it has nothing to save
         )
     )
-    await answers(f"{LOOPBACK}:{port}", processes, within=20)
+    await answers(f"{LOOPBACK}:{port}", processes, within=60)
     return f"{LOOPBACK}:{advertised or port}"
 
 

@@ -43,7 +43,7 @@ class Receiver:
     def endpoint(self, name: str) -> str:
         return f"{self.url}/{name}"
 
-    async def until(self, wanted: Callable[[Received], bool], count: int = 1, within: float = 30.0) -> list[Received]:
+    async def until(self, wanted: Callable[[Received], bool], count: int = 1, within: float = 120.0) -> list[Received]:
         """The first `count` webhooks that are wanted. Raises TimeoutError, saying what came instead."""
         try:
             async with asyncio.timeout(within), self.arrived:

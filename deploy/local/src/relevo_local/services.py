@@ -59,7 +59,7 @@ def program(setting: Setting, name: str) -> Program:
         env=_environment(setting, name),
         cwd=setting.folder,
         stop=signal.SIGTERM if setting.lasting else signal.SIGKILL,
-        patience=_SHUTDOWN + 3,
+        patience=_SHUTDOWN + 15,  # by itself it ends in time; on a busy machine a little later
     )
 
 
