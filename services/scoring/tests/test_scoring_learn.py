@@ -123,7 +123,7 @@ async def test_from_recorded_answers_to_a_chance_with_reasons(kept: Any, make: T
             uuid4(), mql.lead_id, kind,
         )  # fmt: skip
     before = await scored(kept)
-    learnt = await kept.run(learn_from)
+    learnt, _ = await learn_from(kept.database.transaction)
     assert learnt.judged[0].auc > 0.7
     rows = {row["lead_id"]: row for row in await kept.sql("select * from learnt")}
     assert rows.keys() == {mql.lead_id for mql, _ in told[220:]}

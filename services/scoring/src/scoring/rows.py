@@ -160,7 +160,8 @@ def to_event(kept: Any, found: str | None = None) -> TouchpointRecorded:
 
 
 def touchpoint_columns(touchpoints: Iterable[tuple[TouchpointRecorded, UUID]]) -> list[list[Any]]:
-    """Touchpoints with their leads, column by column, in the order of the table."""
+    """Touchpoints with their leads, column by column, in the order of the table. The event with its id, which elsewhere
+    travels in a header."""
     rows = (
         (
             touch.touchpoint_id,
@@ -170,7 +171,8 @@ def touchpoint_columns(touchpoints: Iterable[tuple[TouchpointRecorded, UUID]]) -
             touch.machine,
             touch.occurred_at,
             touch.received_at,
-            touch.__pydantic_serializer__.to_json(touch, by_alias=True, exclude_none=True).decode(),
+            f'{{"id":"{touch.id}",'
+            + touch.__pydantic_serializer__.to_json(touch, by_alias=True, exclude_none=True)[1:].decode(),
         )
         for touch, lead_id in touchpoints
     )
