@@ -3,7 +3,8 @@
 import csv
 import os
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from relevo.events import LeadAccepted, LeadQualified, TouchpointRecorded
+from relevo.events import LeadAccepted, LeadErased, LeadQualified, TouchpointRecorded
+from relevo.stream import Transaction
 from scoring import learning
-from scoring.handlers import learn_outcomes, score_touchpoints
+from scoring.handlers import erase, learn_outcomes, score_touchpoints
 from scoring.learn import learn_from
 
 models = pytest.importorskip("scoring.models", reason="needs the extra scoring[learn]")
@@ -153,6 +155,30 @@ async def test_from_recorded_answers_to_a_chance_with_reasons(kept: Any, make: T
     (again,) = await kept.handle(learn_outcomes, accepted)
     assert (again.old.level, again.new.level) == (3, 2)
     assert "learnt-score" not in {reason.id for reason in again.reasons}
+
+    # One is erased, and one answered, between what it reads and what it keeps.
+    erased, told_now, *_ = (mql for mql, _ in told[220:] if mql.lead_id != one.lead_id)
+    (subject,) = [
+        row[0] for row in await kept.sql("select subject_id from identity where lead_id = $1", erased.lead_id)
+    ]
+    between = [
+        lambda: kept.handle(learn_outcomes, accepted.model_copy(update={"id": uuid4(), "lead_id": told_now.lead_id})),
+        lambda: kept.handle(
+            erase,
+            LeadErased(at=now, by="user:dpo", lead_id=erased.lead_id, subject_ids=(subject,), received_before=now),
+        ),
+    ]
+
+    @asynccontextmanager
+    async def transaction() -> AsyncIterator[Transaction]:
+        async with kept.database.transaction() as tx:
+            yield tx
+        while between:
+            await between.pop()()
+
+    await learn_from(transaction)
+    rest = {mql.lead_id for mql, _ in told[220:]} - {one.lead_id, erased.lead_id, told_now.lead_id}
+    assert {row[0] for row in await kept.sql("select lead_id from learnt")} == rest
 
 
 async def scored(kept: Any) -> list[dict[str, Any]]:
