@@ -16,6 +16,7 @@ name: Talleres Uno
 zone: Europe/Madrid
 currency: EUR
 domains: [uno.example]
+aliases: {dos.example: [dos.co.uk, dos.es]}
 fields:
   lead.job_title: {from: [cargo]}
   company.machines:
@@ -197,11 +198,11 @@ routing.yaml: territory: lead.region → teritory: lead.region
 sla.yaml: {from: 2026-12-28, to: 2026-12-31} → {from: 2026-12-28, to: 2026-12-31, hour: []}
     9: unknown key 'hour' in calendars[1].closures[2] | did you mean 'hours'?
 company.yaml:     values: {ninguna: 0} →     value: {ninguna: 0}
-    11: unknown key 'value' in fields.company.machines | did you mean 'values'?
+    12: unknown key 'value' in fields.company.machines | did you mean 'values'?
 sla.yaml:       mon: [ →       monday: [
     5: there is no day 'monday' | did you mean mon?
 company.yaml:   lead.job_title: →   Lead.job_title:
-    6: 'Lead.job_title' cannot be a name here | write lead.some_name or company.some_name, in lower case
+    7: 'Lead.job_title' cannot be a name here | write lead.some_name or company.some_name, in lower case
 goals.yaml: target: 3} → target: 3, target: 4}
     2: 'target' is written twice | the first is on line 2; keep one
 # Values
@@ -299,18 +300,34 @@ company.yaml: Europe/Madrid → Europe/Madird
     2: there is no time zone 'Europe/Madird' | did you mean 'Europe/Madrid'?
 company.yaml: [uno.example] → [www uno]
     4: 'www uno' is no domain | such as example.com
+company.yaml: [dos.co.uk, → [www.dos.co.uk,
+    5: 'www.dos.co.uk' is no registrable domain | write dos.co.uk
+company.yaml: [dos.co.uk, → [co.uk,
+    5: 'co.uk' is no registrable domain | such as example.com
+company.yaml: {dos.example: → {Dos.example:
+    5: 'Dos.example' is no registrable domain | such as example.com
+company.yaml: dos.es]} → uno.example]}
+    5: 'uno.example' is us | never a lead
+company.yaml: dos.es]} → dos.es], tres.example: [dos.es]}
+    5: the domain 'dos.es' is there twice | the first is on line 5
+company.yaml: dos.es]} → dos.example]}
+    5: the domain 'dos.example' is there twice | the first is on line 5
+company.yaml: [dos.co.uk, dos.es] → []
+    5: 'dos.example' has no other domain | list the others
+company.yaml: [dos.co.uk, dos.es] → dos.es
+    5: aliases.dos.example
 company.yaml: lead.job_title: {from → lead.jobtitle: {from
-    6: the own field 'lead.jobtitle' has no type | did you mean 'lead.job_title'? Else say its type
+    7: the own field 'lead.jobtitle' has no type | did you mean 'lead.job_title'? Else say its type
 company.yaml: lead.job_title: {from → lead.shoe_size: {from
-    6: the own field 'lead.shoe_size' has no type | say its type: string, int, double, bool or list
+    7: the own field 'lead.shoe_size' has no type | say its type: string, int, double, bool or list
 company.yaml: default: 0 → default: none
-    9: the default of 'company.machines' is no int | make it fit the type
+    10: the default of 'company.machines' is no int | make it fit the type
 company.yaml: {ninguna: 0} → {ninguna: cero}
-    11: this value of 'company.machines' is no int | make it fit the type
+    12: this value of 'company.machines' is no int | make it fit the type
 company.yaml: lead.job_title: {from → lead.free_mail: {from
-    6: 'lead.free_mail' cannot be filled by a form | Relevo works it out
+    7: 'lead.free_mail' cannot be filled by a form | Relevo works it out
 company.yaml: lead.job_title: {from → lead.job_title: {type: int, from
-    6: 'lead.job_title' is built in, as string | leave its type out
+    7: 'lead.job_title' is built in, as string | leave its type out
 personas.yaml: id: size → id: role
     9: the criterion 'role' is there twice | the first is on line 5
 personas.yaml: {A: 60, B: 30} → {A: 30, B: 60}

@@ -118,6 +118,16 @@ async def test_two_of_one_company_go_to_one_rep_also_within_a_batch(kept: Any, m
     assert fourth.because == "qualified"
 
 
+async def test_a_company_of_several_domains_has_one_owner_also_of_what_came_before_we_knew(kept: Any, mql: Mql) -> None:
+    before = await kept.handle(assign_leads, *(mql(domain=domain) for domain in ("acme.es", "x.example", "y.example")))
+    await kept.publish(company="aliases: {acme.example: [acme.es, acme.pt]}\n" + kept.documents["company.yaml"])
+    (related,) = await kept.handle(assign_leads, mql(domain="acme.example"))
+    assert (related.rep, related.because) == (before[0].rep, "relationship")
+    await kept.sql("delete from assignment")
+    both = await kept.handle(assign_leads, mql(domain="acme.pt"), mql(domain="acme.es"), mql(domain="other.example"))
+    assert both[0].rep == both[1].rep != both[2].rep, "within a batch"
+
+
 async def test_nobody_eligible_waits_in_order_and_drains_at_shift_start(kept: Any, mql: Mql) -> None:
     night = datetime.fromisoformat("2026-03-02T20:00:00Z")
     await kept.stop_the_clock(night)

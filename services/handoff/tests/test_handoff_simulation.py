@@ -81,13 +81,22 @@ def test_capacity_is_held_as_long_as_it_really_was(playbook: Playbook, t0: datet
     ]
 
 
-def test_a_company_stays_with_its_rep_until_it_is_lost(playbook: Playbook, t0: datetime, mqls: Any) -> None:
+def test_a_company_stays_with_its_rep_until_it_is_lost_whichever_of_its_domains_is_met(
+    playbook: Playbook, documents: dict[str, str], t0: datetime, mqls: Any
+) -> None:
     acme = mqls(6, company="acme.example", every=HOUR / 2)
     past = [
         Past(uuid4(), 1, "bea", "acme.example", t0 - 900 * HOUR, t0 - 800 * HOUR, True),  # won: hers for good
         Past(uuid4(), 1, "bea", None, t0 - 90 * HOUR, t0 - 80 * HOUR, False),
     ]
     assert got(replay(playbook, acme, Days(t0, t0 + 4 * HOUR, past)).given) == ["bea"] * 6
+    several = load(documents | {"company.yaml": documents["company.yaml"] + "aliases: {acme.es: [acme.example]}\n"})
+    spanish = [[acme[0]._replace(lead_id=UUID(int=number), company="acme.es")] for number in range(20)]
+    alone, joined = (
+        Counter(rep for one in spanish for rep in got(replay(book, one, Days(t0, t0 + HOUR, past)).given))
+        for book in (playbook, several)
+    )
+    assert (len(alone), joined) == (3, {"bea": 20})
     lost = [past[1], Past(acme[0].lead_id, 1, "carl", "acme.example", t0, t0 + 15 * MINUTE, False)]
     reps = got(replay(playbook, acme[:3], Days(t0, t0 + 4 * HOUR, lost)).given)
     assert reps[0] != reps[1] == reps[2], "the second comes after the first was lost, and the third while it is open"

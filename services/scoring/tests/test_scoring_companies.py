@@ -8,7 +8,7 @@ import pytest
 
 from relevo.events import Event, LeadIdentified, LeadQualified, LeadScored, TouchpointRecorded
 from scoring.handlers import score_touchpoints
-from scoring.rescore import judge_companies
+from scoring.rescore import judge_companies, judge_overdue
 
 Touch = Callable[..., TouchpointRecorded]
 GOOD = {"cargo": "Head of operations", "empleados": "51-200"}
@@ -40,6 +40,28 @@ async def test_the_third_person_makes_a_group_of_all_three(kept: Any, make: Touc
     (mql,) = of(LeadQualified, said)
     assert (mql.snapshot.contact.email, mql.trigger.kind) == ("ana@acme.example", "cell")
     assert await kept.said(judge_companies) == []
+
+
+async def test_people_of_all_domains_of_a_company_make_one_group(kept: Any, make: Touch) -> None:
+    """Also those who were heard of before the agreement said that both are one company."""
+    await agree(kept)
+    now = await kept.stop_the_clock()
+    people = [
+        make(who=f"{name}@{domain}", at=now, company={"domain": domain})
+        for name, domain in (("ana", "acme.example"), ("bea", "acme.es"), ("carl", "acme.es"))
+    ]
+    assert max(each.new.engagement for each in of(LeadScored, await kept.handle(score_touchpoints, *people))) == 4
+    await kept.publish(company="aliases: {acme.example: [acme.es]}\n" + kept.documents["company.yaml"])
+    dora = make("form_submitted", who="dora@acme.es", at=now, company={"domain": "acme.es"}, fields=GOOD, form="demo")
+    said = await kept.handle(score_touchpoints, dora)
+    assert [each.snapshot.company.domain for each in of(LeadQualified, said)] == ["acme.example"]
+    grouped = [
+        event.lead_id
+        for event in of(LeadScored, said + await kept.said(judge_overdue) + await kept.said(judge_companies))
+        if any(each.id == "group" for each in event.reasons)
+    ]
+    assert len(set(grouped)) == 3, "who is with sales already is not told of again"
+    assert await kept.sql("select company, count(*) from lead group by company") == [("acme.example", 4)]
 
 
 async def test_others_visitors_machines_and_the_same_person_twice_make_none(kept: Any, make: Touch) -> None:

@@ -38,15 +38,17 @@ from scoring.simulation import Simulation
 Touch = Callable[..., TouchpointRecorded]
 GOOD = {"cargo": "Head of operations", "empleados": "51-200"}
 GROUP = "companies:\n  - {id: group, name: Buying group, people: 3, points: 8, half_life: 30d}\n"
+ALIASES = "aliases: {c1.example: [c2.example], c3.example: [c33.example]}\n"
 STAMP = PlaybookStamp(revision=1, version="0" * 16)
 HOUR = timedelta(hours=1)
 START = datetime(2026, 3, 2, 0, 0, 17, 123456, tzinfo=UTC)
 
 
-async def a_quarter(kept: Any, make: Touch, seed: int, hour: int = 5) -> list[LeadQualified]:
+async def a_quarter(kept: Any, make: Touch, seed: int, hour: int = 5, aliases: str = "") -> list[LeadQualified]:
     """People of a few companies on shared devices, scanners, sales that answers, a merge by hand; the MQLs told."""
     dice = random.Random(seed)
-    await kept.publish(scoring=GROUP + kept.documents["scoring.yaml"])
+    company_yaml = aliases + kept.documents["company.yaml"]
+    await kept.publish(scoring=GROUP + kept.documents["scoring.yaml"], company=company_yaml)
     now = await kept.stop_the_clock(START + hour * HOUR)
     told: list[LeadQualified] = []
     open_mqls: list[LeadQualified] = []
@@ -118,12 +120,15 @@ async def simulated(kept: Any, **changed: str) -> tuple[list[Progress], Simulati
 
 
 # Quarters in which a colleague comes while a cool-down ends, an answer at the moment a group is judged, a merge of two
-# leads that sales has both, and one of a lead into which a third goes later.
-@pytest.mark.parametrize(("seed", "hour"), [(0, 5), (18, 5), (24, 5), (33, 5), (73, 9)])
+# leads that sales has both, one of a lead into which a third goes later, and companies of several domains.
+@pytest.mark.parametrize(
+    ("seed", "hour", "aliases"),
+    [(0, 5, ""), (18, 5, ""), (24, 5, ""), (33, 5, ""), (73, 9, ""), (0, 5, ALIASES), (73, 9, ALIASES)],
+)
 async def test_the_active_playbook_reproduces_the_recorded_mqls_exactly(
-    kept: Any, make: Touch, seed: int, hour: int
+    kept: Any, make: Touch, seed: int, hour: int, aliases: str
 ) -> None:
-    told = await a_quarter(kept, make, seed, hour)
+    told = await a_quarter(kept, make, seed, hour, aliases)
     progress, found = await simulated(kept)
     leads = (await kept.sql("select count(*) from lead"))[0][0]
     assert progress[-1] == Progress(leads, leads)

@@ -69,7 +69,7 @@ async def place(
             load[each.of.rep] = load.get(each.of.rep, 0) - 1
         if decision is not None and decision.rep is not None:
             load[decision.rep] = load.get(decision.rep, 0) + 1
-            colleagues[each.of.about.snapshot.company.domain or ""] = decision.rep
+            colleagues[_company(playbook, each.of)] = decision.rep
         placed_now.append((each, _carried_out(tx, each, decision), decision))
     if not placed_now:
         await deliveries.write(tx, notices)
@@ -139,10 +139,16 @@ def _decide(
     team = routing.team(placing.of.team)
     if placing.to == "manager" and team is not None:
         return to_manager(team, placing.of.rule, placing.of.priority)
-    company = placing.of.about.snapshot.company.domain
+    company = _company(tx.playbook, placing.of)
     if placing.because == "qualified" and routing.relationship.company_owner and company and company in colleagues:
         lead = replace(lead, related=(*lead.related, colleagues[company]))
     return route(tx.playbook, lead, states, tx.now)
+
+
+def _company(playbook: Playbook, of: Assignment) -> str:
+    """The domain by which its company is known; empty where none is."""
+    domain = of.about.snapshot.company.domain
+    return playbook.company.main_domain(domain) if domain else ""
 
 
 def _waits_there(of: Assignment, decision: Decision) -> bool:

@@ -28,9 +28,11 @@ _KNOWN = f"""
 select exists (select from assignment where lead_id = asked.lead_id and cycle = asked.cycle)
     or exists (select from lead where lead_id = asked.lead_id and erased_at is not null) as before,
   (select rep from assignment where lead_id = asked.lead_id and stage in {_OPEN} order by cycle desc limit 1) as person,
-  (select rep from assignment where company_domain = asked.domain and rep is not null and not manager
-     and (stage in {_OPEN} or stage = 'won') order by assigned_at desc limit 1) as company
-from jsonb_to_recordset($1::jsonb) as asked (lead_id uuid, cycle int, domain text, n int) order by n
+  (select rep from unnest(asked.domains) as domain cross join lateral
+     (select rep, assigned_at from assignment where company_domain = domain and rep is not null and not manager
+        and (stage in {_OPEN} or stage = 'won') order by assigned_at desc limit 1) as last
+   order by assigned_at desc limit 1) as company
+from jsonb_to_recordset($1::jsonb) as asked (lead_id uuid, cycle int, domains text[], n int) order by n
 """  # noqa: S608  no value in it
 SAVE = f"""
 insert into assignment select * from jsonb_populate_recordset(null::assignment, cast($1::text as jsonb))
@@ -90,8 +92,14 @@ async def lock_leads(tx: Transaction, leads: Iterable[UUID]) -> None:
 
 async def known(tx: Transaction, new: Sequence[Assignment]) -> list[Known]:
     """In the order of `new`."""
+    ours = tx.playbook.company
     asked = [
-        {"lead_id": each.lead_id, "cycle": each.cycle, "domain": each.about.snapshot.company.domain, "n": n}
+        {
+            "lead_id": each.lead_id,
+            "cycle": each.cycle,
+            "domains": ours.domains_of(domain) if (domain := each.about.snapshot.company.domain) else (),
+            "n": n,
+        }
         for n, each in enumerate(new)
     ]
     rows = await tx.driver_sql(_KNOWN, counters.to_json(asked))

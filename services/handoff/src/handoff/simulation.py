@@ -102,7 +102,8 @@ class _Floor:
         self._done = Replayed([], self._shared, 0, set())
         for past in sorted(days.past, key=lambda past: past.assigned_at):
             if past.assigned_at < days.since and (past.won or past.ended_at is None or past.ended_at > days.since):
-                self._hold(Held((past.lead_id, past.cycle), past.rep, past.company, past.won), past.ended_at)
+                company = self._company(past.company)
+                self._hold(Held((past.lead_id, past.cycle), past.rep, company, past.won), past.ended_at)
 
     def expect(self, at: datetime, what: Mql | Held | str) -> None:
         heappush(self._agenda, (at, next(self._numbers), what))
@@ -161,7 +162,8 @@ class _Floor:
     def _decide(self, mql: Mql, now: datetime) -> Decision | None:
         wanted = self._playbook.routing.relationship
         person = next(reversed(self._people[mql.lead_id].values()), None) if wanted.open_assignment else None
-        company = next(reversed(self._companies[mql.company].values()), None) if mql.company else None
+        known_as = self._company(mql.company)
+        company = next(reversed(self._companies[known_as].values()), None) if known_as else None
         related = tuple(rep for rep in (person, company if wanted.company_owner else None) if rep)
         lead = Lead(mql.lead_id, self._playbook.activation("mql", mql.values), mql.values, related=related)
         decision = route(self._playbook, lead, {team: each.state for team, each in self._shared.items()}, now)
@@ -186,7 +188,7 @@ class _Floor:
         known = key in self._held
         took = self._held[key] if known else self._median
         ends = now + took if took is not None else None if known else now
-        self._hold(Held(key, decision.rep, mql.company, key in self._won), ends)
+        self._hold(Held(key, decision.rep, self._company(mql.company), key in self._won), ends)
         self._done.given.append(_given(mql, now, decision))
 
     def _hold(self, held: Held, ends: datetime | None) -> None:
@@ -206,6 +208,9 @@ class _Floor:
         self._people[held.key[0]].pop(held.key, None)
         if held.company and not held.won:
             self._companies[held.company].pop(held.key, None)
+
+    def _company(self, domain: str | None) -> str | None:
+        return self._playbook.company.main_domain(domain) if domain else None
 
     def _load(self, rep: str, more: int) -> None:
         for team in self._teams_of(rep):

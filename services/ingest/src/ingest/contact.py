@@ -4,12 +4,10 @@ import re
 from functools import lru_cache
 
 from disposable_email_domains import blocklist as _DISPOSABLE
-from publicsuffixlist import PublicSuffixList
 
+from relevo.domains import registrable
 from relevo.events.identity import canonical_domain, is_role_address, is_tagged_address
 from relevo.events.touchpoints import Mark
-
-_SUFFIXES = PublicSuffixList()
 
 # Mailboxes for everybody, whose domain says nothing of an employer. Brands with a domain in many countries are known by
 # their name before the public suffix (hotmail.es, yahoo.co.uk); an own list, because the published ones mix in
@@ -30,17 +28,6 @@ _FREE_DOMAINS = frozenset(
 )
 # A country's own suffix (es, co.uk, com.mx) or com: `mail.company` or `live.studio` may well be somebody's employer.
 _BRAND_SUFFIX = re.compile(r"(?:com|(?:com?\.)?[a-z]{2})")
-
-
-@lru_cache(maxsize=20_000)
-def registrable(domain: str) -> str | None:
-    """`www.shop.example.co.uk` → `example.co.uk`; None for what is no name under a public suffix. Canonical in, too.
-
-    `company.example` counts as well: the list leaves out what RFC 6761 reserves for examples, in which playbooks,
-    demos and tests name their companies.
-    """
-    found: str | None = _SUFFIXES.privatesuffix(domain, accept_unknown=domain.endswith(".example"))
-    return found
 
 
 def company_domain(website: str | None, email: str | None) -> str | None:

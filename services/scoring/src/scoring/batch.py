@@ -12,7 +12,7 @@ from uuid import UUID
 
 from relevo.events import TouchpointRecorded, uuid7
 from relevo.events.identity import STRENGTH, SubjectKind
-from relevo.playbook import Playbook, RuleFailed
+from relevo.playbook import Company, Playbook, RuleFailed
 from scoring import machines
 from scoring.companies import Companies, company_of
 from scoring.fold import fold
@@ -86,10 +86,11 @@ def needs_history(
     return stale | absorbing | scanned | set(resolution.into)
 
 
-def companies_met(resolution: Resolution, leads: Mapping[UUID, Lead]) -> set[str]:
-    """The companies that these leads are of, or will be after these touchpoints."""
+def companies_met(resolution: Resolution, leads: Mapping[UUID, Lead], ours: Company) -> set[str]:
+    """The companies that these leads are of, or will be after these touchpoints, or once summed anew."""
     said = {resolved.touchpoint.company.domain for resolved in resolution.touchpoints}
-    return {company for company in (*said, *map(company_of, leads.values())) if company is not None}
+    are = {company for company in (*said, *map(company_of, leads.values())) if company is not None}
+    return are | set(map(ours.main_domain, are))
 
 
 @dataclass(slots=True)

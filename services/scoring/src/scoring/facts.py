@@ -43,7 +43,7 @@ def learn(facts: Facts, touch: TouchpointRecorded, at: int, company: Company) ->
         ("first_name", names.first),
         ("last_name", names.last),
         ("full_name", names.full),
-        ("company.domain", of_company.domain),
+        ("company.domain", of_company.domain and company.main_domain(of_company.domain)),
         ("company.name", of_company.name),
     ):
         if value:

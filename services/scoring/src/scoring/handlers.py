@@ -49,7 +49,7 @@ async def take_in(tx: Transaction, touchpoints: Sequence[TouchpointRecorded], *,
     mails = await around.mails(tx, met, [touch for touch, _ in kept])
     history = await queries.history(tx, needs_history(resolution, found.leads, mails, playbook), without=batch)
     subjects = await ties.subjects_of(tx, into.keys())
-    colleagues = await around.colleagues(tx, companies_met(resolution, found.leads), playbook)
+    colleagues = await around.colleagues(tx, companies_met(resolution, found.leads, playbook.company), playbook)
     way = walk(resolution, found.leads, history, subjects, fresh, playbook, now, mails=mails, colleagues=colleagues)
     recent = await queries.recent(tx, incomplete(way.said), SHOWN, without=batch)
     await ties.move(tx, into)
@@ -119,6 +119,7 @@ async def judge_again(
             said.append(Judged(judgement, tuple(history.get(lead_id, ())), lead_id in history, trace))
     recent = await queries.recent(tx, incomplete(said), SHOWN)
     await queries.save(tx, after, now)
+    await around.due_again(tx, of_company.changed)  # by a new playbook it may be of another company
     count_failures(failed)
     told = events(said, recent, Now(now, tx.stamp, playbook))
     await keep_mqls(tx, told)
@@ -133,6 +134,7 @@ async def with_colleagues(tx: Transaction, lead: Lead) -> Lead:
 
 async def _companies(tx: Transaction, leads: Iterable[Lead]) -> Companies:
     known = {company for lead in leads if (company := company_of(lead)) is not None}
+    known |= set(map(tx.playbook.company.main_domain, known))
     companies = Companies(tx.playbook.scoring.companies)
     companies.learn(await around.colleagues(tx, known, tx.playbook))
     return companies

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta
 from multiprocessing import get_context
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -35,11 +35,11 @@ class Job(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Leads of the companies from `first` up to `end`, or, without a company, leads by their id; `end` None: all on."""
+    """Leads of a range of companies, or of a range of leads without one, or of all companies that have several domains
+    under either playbook. `which`: the arguments of that statement of _LEADS."""
 
-    by: str
-    first: Any
-    end: Any
+    by: Literal["company", "lead_id", "aliases"]
+    which: tuple[Any, ...]
     leads: int
 
 
@@ -50,9 +50,9 @@ class Progress(NamedTuple):
 
 async def simulate(job: Job, processes: int | None = None) -> AsyncGenerator[Progress | Simulation, None]:
     """How many leads are done, again and again, and at last the result. Whoever stops reading stops the work."""
-    chunks = await _chunks(job.dsn)
-    leads = sum(chunk.leads for chunk in chunks)
     current, candidate = load(job.current), load(job.candidate)
+    chunks = await _chunks(job.dsn, sorted(current.company.aliased | candidate.company.aliased))
+    leads = sum(chunk.leads for chunk in chunks)
     shares: list[Share] = []
     yield Progress(0, leads)
     workers = max(1, min(processes or os.cpu_count() or 1, len(chunks)))
@@ -73,33 +73,40 @@ async def simulate(job: Job, processes: int | None = None) -> AsyncGenerator[Pro
     yield compare(shares, (current.version, candidate.version), job.since, job.until, monday)
 
 
-_COMPANIES = "select company, count(*) from lead where company is not null group by company order by company"
+_COMPANIES = (
+    "select company, count(*) from lead where company is not null and company <> all($1::text[])"
+    " group by company order by company"
+)
 _ALONE = (
     "select lead_id from (select lead_id, row_number() over (order by lead_id) - 1 as n from lead"
     " where company is null) as l where n % $1 = 0 order by lead_id"
 )
 _HOW_MANY = "select count(*) from lead where company is null"
+_OF_SEVERAL = "select count(*) from lead where company = any($1::text[])"
 
 
-async def _chunks(dsn: str) -> list[Chunk]:
+async def _chunks(dsn: str, aliased: list[str]) -> list[Chunk]:
     """The leads in shares of about LEADS_AT_ONCE; a company's people stay together."""
     connection = await asyncpg.connect(dsn)
     try:
         bounds: list[tuple[str, int]] = []
-        for company, people in await connection.fetch(_COMPANIES):
+        for company, people in await connection.fetch(_COMPANIES, aliased):
             if not bounds or bounds[-1][1] >= LEADS_AT_ONCE:
                 bounds.append((company, 0))
             bounds[-1] = (bounds[-1][0], bounds[-1][1] + people)
         ends = [first for first, _ in bounds[1:]] + [None]
-        chunks = (
-            [Chunk("company", first, end, n) for (first, n), end in zip(bounds, ends, strict=True)] if bounds else []
-        )
+        chunks = [
+            Chunk("company", (first, end, aliased), people)
+            for (first, people), end in zip(bounds, ends[: len(bounds)], strict=True)
+        ]
         ids = [row[0] for row in await connection.fetch(_ALONE, LEADS_AT_ONCE)]
         alone = await connection.fetchval(_HOW_MANY)
         for number, first in enumerate(ids):
             end = ids[number + 1] if number + 1 < len(ids) else None
             leads = LEADS_AT_ONCE if end is not None else alone - number * LEADS_AT_ONCE
-            chunks.append(Chunk("lead_id", first, end, leads))
+            chunks.append(Chunk("lead_id", (first, end), leads))
+        if several := await connection.fetchval(_OF_SEVERAL, aliased):
+            chunks.append(Chunk("aliases", (aliased,), several))
         return chunks
     finally:
         await connection.close()
@@ -124,9 +131,11 @@ def _work(chunk: Chunk) -> Share:
 
 
 _LEADS = {
-    "company": "select lead_id, company from lead where company >= $1 and ($2::text is null or company < $2)",
+    "company": "select lead_id, company from lead where company >= $1 and ($2::text is null or company < $2)"
+    " and company <> all($3::text[])",
     "lead_id": "select lead_id, company from lead where company is null and lead_id >= $1"
     " and ($2::uuid is null or lead_id < $2)",
+    "aliases": "select lead_id, 'all of them' from lead where company = any($1::text[])",
 }
 _HEARD = "select nr, handled_at, lead_id, event from touchpoint where lead_id = any($1::uuid[])"
 _WHOSE = "select subject_id, lead_id from identity where lead_id = any($1::uuid[])"
@@ -150,7 +159,7 @@ _TOLD = (
 async def _share(chunk: Chunk) -> Share:
     connection = await asyncpg.connect(_job.dsn)
     try:
-        company_of = dict(await connection.fetch(_LEADS[chunk.by], chunk.first, chunk.end))
+        company_of = dict(await connection.fetch(_LEADS[chunk.by], *chunk.which))
         ids = list(company_of)
         whose = dict(await connection.fetch(_WHOSE, ids))
         heard = [

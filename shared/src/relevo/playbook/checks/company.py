@@ -3,10 +3,12 @@
 import re
 from zoneinfo import ZoneInfo, available_timezones
 
+from relevo.domains import registrable
 from relevo.playbook.attributes import BUILT_IN, parse
 from relevo.playbook.checks.finding import Findings, Parts
-from relevo.playbook.company import OwnField
+from relevo.playbook.company import Company, OwnField
 from relevo.playbook.problems import did_you_mean
+from relevo.playbook.text import Path
 from relevo.playbook.variables import Value, Variable, fit
 
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", re.ASCII)
@@ -35,8 +37,29 @@ def check(parts: Parts, findings: Findings) -> None:
     for number, domain in enumerate(company.domains):
         if not _DOMAIN.fullmatch(domain):
             findings.wrong(("domains", number), f"{domain!r} is no domain", "such as example.com, in lower case")
+    _check_aliases(company, findings)
     for name, own in company.fields.items():
         _check_field(name, own, findings)
+
+
+def _check_aliases(company: Company, findings: Findings) -> None:
+    """Touchpoints come with registrable domains, so that any other one would never be met."""
+    first: dict[str, Path] = {}
+    for main, others in company.aliases.items():
+        path: Path = ("aliases", main)
+        if not others:
+            findings.wrong(path, f"{main!r} has no other domain", "list the others, or remove it")
+        for place, domain in ((path, main), *(((*path, number), other) for number, other in enumerate(others))):
+            own = registrable(domain) if _DOMAIN.fullmatch(domain) else None
+            if own != domain:
+                hint = f"write {own}" if own else "such as example.com, in lower case"
+                findings.wrong(place, f"{domain!r} is no registrable domain", hint)
+            elif domain in company.domains:
+                findings.wrong(place, f"{domain!r} is us", "remove it here: whoever writes from there is never a lead")
+            elif domain in first:
+                line = findings.document.line(first[domain])
+                findings.wrong(place, f"the domain {domain!r} is there twice", f"the first is on line {line}")
+            first.setdefault(domain, place)
 
 
 def _check_field(name: str, own: OwnField, findings: Findings) -> None:
