@@ -349,9 +349,17 @@ routing.yaml: team: sales → team: sale
 routing.yaml: rep: ben → rep: benn
     29: there is no rep 'benn' | did you mean 'ben'?
 routing.yaml:     rep: ben →     priority: 0
-    26: the rule 'rest' must name a team or a rep | exactly one of the two
+    26: the rule 'rest' must name a team, teams or a rep | exactly one of them
 routing.yaml:     rep: ben →     rep: ben⏎    team: sales
-    26: the rule 'rest' must name a team or a rep | exactly one of the two
+    26: the rule 'rest' must name a team, teams or a rep | exactly one of them
+routing.yaml:     rep: ben →     rep: ben⏎    teams: [sales, sales]
+    26: the rule 'rest' must name a team, teams or a rep | exactly one of them
+routing.yaml:     rep: ben →     teams: [sales, sale]
+    29: there is no team 'sale' | did you mean 'sales'?
+routing.yaml:     rep: ben →     teams: [sales]
+    29: one team has no turns to take | write team: sales
+routing.yaml:     rep: ben →     teams: [sales, sales]
+    29: the team 'sales' is there twice | each gets its turn once
 routing.yaml: language: lead.language → language: lead.langage
     24: 'lead.langage' is no text variable of a lead | did you mean 'lead.language'?
 routing.yaml: skills: [steel]} → skills: [steal]}

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from handoff import queries
-from handoff.drain import drain_some
+from handoff.drain import drain_some, look
 from handoff.fairness import DEVIATION, measure
 from handoff.handlers import assign_leads, erase, take_steps
 from handoff.main import service
@@ -116,6 +116,49 @@ async def test_two_of_one_company_go_to_one_rep_also_within_a_batch(kept: Any, m
     await kept.publish(routing="relationship: {company_owner: false}\n" + kept.documents["routing.yaml"])
     (fourth,) = await kept.handle(assign_leads, mql(domain="acme.example"))
     assert fourth.because == "qualified"
+
+
+IN_TURN = ('when: "true", team: north', 'when: "true", teams: [north, south]')
+
+
+async def test_teams_take_turns_in_as_many_statements_and_turns_are_kept(kept: Any, mql: Mql) -> None:
+    await kept.handle(assign_leads, mql())
+    alone = len(kept.statements)
+    await kept.publish(routing=kept.documents["routing.yaml"].replace(*IN_TURN).replace("capacity: 2}", "capacity: 3}"))
+    first = await kept.handle(assign_leads, mql())
+    second = await kept.handle(assign_leads, *(mql() for _ in range(3)))
+    assert len(kept.statements) == alone
+    assert Counter(event.team for event in [*first, *second]) == {"north": 2, "south": 2}
+    turns = await kept.sql("select rep, assigned, target from counter where team = 'rule:all' order by rep")
+    assert turns == [("north", 2, 2.0), ("south", 2, 2.0)]
+    third = await kept.handle(assign_leads, mql(), mql())
+    assert Counter(event.team for event in third) == {"north": 1, "south": 1}
+    fourth = await kept.handle(assign_leads, mql(), mql())
+    assert {event.team for event in fourth} == {"north"}, "dora has all she can take"
+    records = [orjson.loads(row[0]) for row in await kept.sql("select record from decision order by decision_id")]
+    assert [len(record.get("turn", ())) for record in records] == [0, *[2] * 8]
+
+
+async def test_what_waits_for_one_of_the_teams_goes_to_whichever_has_somebody_first(kept: Any, mql: Mql) -> None:
+    await kept.publish(routing=kept.documents["routing.yaml"].replace(*IN_TURN))
+    await kept.travel(12 * HOUR)  # at night in the office: of two teams only dora is there
+    taken = await kept.handle(assign_leads, mql(), mql())
+    assert {event.rep.id for event in taken} == {"dora"}
+    waiting = await kept.handle(assign_leads, *(mql() for _ in range(8)))
+    assert {event.team for event in waiting} == {"north", "south"}
+    assert {(failed.rep, failed.test) for failed in waiting[0].failed} == {
+        ("ana", "hours"), ("bea", "hours"), ("carl", "hours"), ("dora", "capacity"),
+    }  # fmt: skip
+    assert (await kept.run(look))[:2] == (["north", "south"], [])
+    await answered(kept, taken[0], act="lost", reason="price")
+    queued, able, _ = await kept.run(look)
+    assert sorted(able) == sorted(queued) == ["north", "south"], "also what waits for north may go to dora"
+    said = await kept.said(lambda tx: drain_some(tx, able, 0))
+    (drained,) = [event for event in said if isinstance(event, LeadAssigned)]
+    first = min(waiting, key=lambda event: event.mql_at)
+    assert (drained.rep.id, drained.because) == ("dora", "drained")
+    assert drained.mql_at == first.mql_at
+    assert [event for event in said if isinstance(event, LeadWaiting)] == [], "the others know that they wait"
 
 
 async def test_a_company_of_several_domains_has_one_owner_also_of_what_came_before_we_knew(kept: Any, mql: Mql) -> None:

@@ -1,13 +1,16 @@
 """Shows who gets a lead: relationship, rules, every test of eligibility. Fairness has a file of its own."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from handoff.eligible import TESTS, Lead, RepState, TeamState, anybody, next_chance
+import pytest
+
+from handoff.eligible import NEW, TESTS, Lead, RepState, TeamState, anybody, next_chance
 from handoff.explain import explained
 from handoff.queries import record_of
-from handoff.route import RELATIONSHIP, Decision, after, route, to_manager
+from handoff.route import RELATIONSHIP, Decision, after, after_turn, route, to_manager
 from relevo.playbook import Playbook, load
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -134,6 +137,66 @@ def test_an_excluded_team_is_passed_over(playbook: Playbook) -> None:
     assert route(playbook, nowhere, {}, T0) is None
 
 
+def in_turn(documents: dict[str, str]) -> Playbook:
+    routing = documents["routing.yaml"].replace('when: "true", team: north', 'when: "true", teams: [north, south]')
+    return load(documents | {"routing.yaml": routing})
+
+
+def test_teams_take_turns_of_what_they_can_take_and_their_reps_share_their_own(documents: dict[str, str]) -> None:
+    book = in_turn(documents)
+    states: dict[str, TeamState] = {}
+    got: list[str] = []
+    for number in range(1, 61):
+        full = 20 < number <= 30  # then only north can
+        states["south"] = {**states.get("south", {}), "dora": RepState(*states.get("south", {}).get("dora", NEW)[:3])}
+        if full:
+            states["south"] = {"dora": states["south"]["dora"]._replace(open_leads=2)}
+        found = route(book, lead(book, number), states, T0 + number * HOUR / 60)
+        assert found is not None
+        states[found.team] = after(states.get(found.team, {}), found, T0 + number * HOUR / 60)
+        states["rule:all"] = after_turn(states.get("rule:all", {}), found, T0 + number * HOUR / 60)
+        got.append(found.team)
+    assert all({one, other} == {"north", "south"} for one, other in zip(got[:20:2], got[1:20:2], strict=True))
+    assert got[20:30] == ["north"] * 10
+    assert Counter(got[30:]) == {"north": 15, "south": 15}, "what only one could take is nobody's debt"
+    assert [states["rule:all"][team].target for team in ("north", "south")] == [pytest.approx(35), pytest.approx(25)]
+    assert {rep: each.assigned for rep, each in states["north"].items()} in (
+        {"ana": 12, "bea": 12, "carl": 11}, {"ana": 12, "bea": 11, "carl": 12}, {"ana": 11, "bea": 12, "carl": 12},
+    )  # fmt: skip
+
+
+def test_a_lead_that_no_team_can_take_waits_for_one_of_them_always_the_same(documents: dict[str, str]) -> None:
+    book = in_turn(documents)
+    nobody = {name: RepState(away=True) for name in ("ana", "bea", "carl", "dora")}
+    waits = [decide(book, lead(book, number), **nobody) for number in range(1, 41)]
+    assert {each.rep for each in waits} == {None}
+    assert {each.team for each in waits} == {"north", "south"}
+    assert [each.team for each in waits] == [decide(book, lead(book, n), **nobody).team for n in range(1, 41)]
+    assert all(len(each.considered) + len(each.passed_over) == 4 for each in waits)
+    assert after_turn({}, waits[0], T0) == {}, "it counts when it is given away"
+    (left,) = {decide(book, lead(book, n, not_teams=frozenset({"north"}))).team for n in range(1, 9)}
+    assert left == "south"
+
+
+def test_the_explanation_names_the_turn_and_the_reps_whose_turn_it_was_not(documents: dict[str, str]) -> None:
+    book = in_turn(documents)
+    states = {"rule:all": {"north": RepState(3, 2.5), "south": RepState(2, 2.5)}, "north": {"ana": RepState(away=True)}}
+    found = route(book, lead(book), states, T0)
+    assert found is not None
+    row = {"rep": found.rep, "team": found.team, "record": record_of(found), "revision": 1, "playbook_version": "x"}
+    told = explained(row)
+    assert told["turn"] == [
+        {"team": "north", "chosen": False, "able": True, "assigned": 3, "target": 3.0, "shortfall": 0.0},
+        {"team": "south", "chosen": True, "able": True, "assigned": 2, "target": 3.0, "shortfall": 1.0},
+    ]
+    assert {each["rep"]: each["to_get_it"] for each in told["reps"]} == {
+        "dora": None,
+        "ana": "pass: away (away); and be of south: it was its turn",
+        "bea": "be of south: it was its turn",
+        "carl": "be of south: it was its turn",
+    }
+
+
 def test_largest_shortfall_then_weight_then_wait_then_a_stable_hash(
     playbook: Playbook, documents: dict[str, str]
 ) -> None:
@@ -170,7 +233,7 @@ def test_the_manager_takes_it_without_tests_and_without_a_shortfall(playbook: Pl
 
 def test_the_explanation_names_every_test_of_every_rep_and_what_would_have_to_change(playbook: Playbook) -> None:
     found = decide(playbook, lead(playbook), ana=RepState(1, 0.5), bea=RepState(0, 0.5), carl=RepState(away=True))
-    row = {"rep": found.rep, "record": record_of(found), "revision": 1, "playbook_version": "x"}
+    row = {"rep": found.rep, "team": found.team, "record": record_of(found), "revision": 1, "playbook_version": "x"}
     reps = {each["rep"]: each for each in explained(row)["reps"]}
     assert reps["bea"]["chosen"]
     assert reps["bea"]["to_get_it"] is None

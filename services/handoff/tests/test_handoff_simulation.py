@@ -119,10 +119,12 @@ def as_scoring_has_it(event: LeadQualified) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("to", ["team: north", "teams: [north, south]"])
 async def test_the_active_playbook_gives_what_was_done(
-    api: Any, kept: Any, mql: Callable[..., LeadQualified], t0: datetime, documents: dict[str, str]
+    api: Any, kept: Any, mql: Callable[..., LeadQualified], t0: datetime, documents: dict[str, str], to: str
 ) -> None:
     """Through the handler one lead a minute, then the same by simulation; a candidate beside it gives all to dora."""
+    await kept.publish(routing=documents["routing.yaml"].replace('when: "true", team: north', f'when: "true", {to}'))
     events, real = [], dict[UUID, str]()
     for number in range(40):
         event = mql(
@@ -155,6 +157,9 @@ async def test_the_active_playbook_gives_what_was_done(
     north, south = found["candidate"]["teams"]
     assert north["assigned"] + south["assigned"] + south["waiting"] == 40
     assert found["current"]["worst_deviation"] < 3
+    turns = await kept.sql("select rep as team, assigned, target from counter where team = 'rule:all' order by rep")
+    kept_turns = [{"rule": "all", "teams": [dict(row) for row in turns]}] if turns else []
+    assert (found["current"]["turns"], bool(turns)) == (kept_turns, to.startswith("teams"))
     assert await kept.sql("select * from counter order by team, rep") == before
 
 

@@ -182,7 +182,7 @@ def waiting_event(
         position=1,
         failed=tuple(
             FailedTest(rep=each.rep, test=test, because=because)
-            for each in decision.considered
+            for each in (*decision.considered, *decision.passed_over)
             for test, because in each.failed
         ),
         mql_at=waits.mql_at,

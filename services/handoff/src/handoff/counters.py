@@ -1,6 +1,7 @@
 """Set-based SQL on teams, their counters and their reps' load: whoever gives a team's leads away holds its row."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -49,19 +50,28 @@ async def lock_rep(tx: Transaction, rep: str) -> None:
     await tx.driver_sql(_LOCK_REP, rep)
 
 
-async def lock_teams(tx: Transaction, teams: Iterable[Team]) -> dict[str, TeamState]:
-    """The state of these teams; nobody else gives their leads away until this transaction ends."""
+Turns = Mapping[str, Iterable[str]]  # by `turn_of` rule: the ids of the teams that take turns
+
+
+async def lock_teams(
+    tx: Transaction, teams: Iterable[Team], turns: Turns = MappingProxyType({})
+) -> dict[str, TeamState]:
+    """The state of these teams and turns; nobody else gives their leads away until this transaction ends."""
     by_id = {team.id: team for team in teams}
     if not by_id:
         return {}
-    await tx.driver_sql(_LOCK_TEAMS, sorted(by_id))
+    await tx.driver_sql(_LOCK_TEAMS, sorted((*by_id, *turns)))
     # A second statement, so that it sees what those committed for whom the lock was waited.
-    return await team_states(tx, by_id.values())
+    return await team_states(tx, by_id.values(), turns)
 
 
-async def team_states(tx: Transaction, teams: Iterable[Team]) -> dict[str, TeamState]:
-    """The state of these teams as it is just now, not locked."""
-    asked: list[dict[str, Any]] = []
+async def team_states(
+    tx: Transaction, teams: Iterable[Team], turns: Turns = MappingProxyType({})
+) -> dict[str, TeamState]:
+    """The state of these teams and turns as it is just now, not locked."""
+    asked: list[dict[str, Any]] = [
+        {"team": turn, "rep": team_id} for turn, team_ids in turns.items() for team_id in team_ids
+    ]
     for team in teams:
         asked += ({"team": team.id, "rep": rep.id, "per": _per(rep)} for rep in team.reps)
         asked.append({"team": team.id, "rep": team.manager.id})

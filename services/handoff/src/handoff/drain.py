@@ -1,6 +1,7 @@
 """The queue drains by itself: when a shift starts, a lead ends, a rep comes back, a team changes."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from handoff import counters, queries
 from handoff.eligible import anybody, next_chance
@@ -18,20 +19,28 @@ async def drain(service: Service) -> None:
     async def work() -> Next:
         nonlocal revision
         async with service.transaction() as tx:
-            queued = await queries.queues(tx)
-            teams = [team for name in queued if (team := tx.playbook.routing.team(name)) is not None]
-            states = await counters.team_states(tx, teams)
+            queued, able, chance = await look(tx)
             # By a new playbook a lead may belong to another team: then all that wait are looked at.
             new, revision = tx.stamp.revision != revision, tx.stamp.revision
-            able = [team.id for team in teams if anybody(tx.playbook, team, states[team.id], tx.now)]
-            chances = (next_chance(tx.playbook, team, states[team.id], tx.now) for team in teams)
-            upcoming = Next(min((at for at in chances if at is not None), default=None), tx.now)
+            upcoming = Next(chance, tx.now)
         worth = queued if new else able
         if worth:
             await drain_teams(service, worth)
         return upcoming
 
     await again_and_again(service, work, at_most=5.0, at_least=0.1)
+
+
+async def look(tx: Transaction) -> tuple[list[str], list[str], datetime | None]:
+    """Teams for which leads wait; those of them whose leads somebody could take now; when time alone makes it more."""
+    queued = await queries.queues(tx)
+    takers = {name: tx.playbook.routing.in_turn_with(name) for name in queued}
+    teams = list({team.id: team for each in takers.values() for team in each}.values())
+    states = await counters.team_states(tx, teams)
+    free = {team.id for team in teams if anybody(tx.playbook, team, states[team.id], tx.now)}
+    able = [name for name, each in takers.items() if not free.isdisjoint(team.id for team in each)]
+    chances = (next_chance(tx.playbook, team, states[team.id], tx.now) for team in teams)
+    return queued, able, min((at for at in chances if at is not None), default=None)
 
 
 async def drain_teams(service: Service, teams: Iterable[str]) -> None:

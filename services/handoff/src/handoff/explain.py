@@ -10,15 +10,30 @@ def explained(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the table `decision`, unfolded."""
     record = row["record"]
     chosen = next((rep for rep in record["reps"] if rep["rep"] == row["rep"]), None)
+    reps = [_rep(rep, chosen, _to_get_it(rep, chosen)) for rep in record["reps"]]
+    reps += [_rep(rep, chosen, _in_another_team(rep, row["team"])) for rep in record.get("passed_over", ())]
     told = {name: value for name, value in row.items() if name not in ("record", "revision", "playbook_version")}
     return told | {
         "playbook": {"revision": row["revision"], "version": row["playbook_version"]},
         "failed_rules": record["failed_rules"],
-        "reps": [_rep(rep, chosen) for rep in record["reps"]],
+        "turn": [_team(team, row["team"]) for team in record.get("turn", ())],
+        "reps": reps,
     }
 
 
-def _rep(rep: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str, Any]:
+def _team(team: Mapping[str, Any], chosen: str) -> dict[str, Any]:
+    """One of the teams that take turns; `able`: whether anybody of it could take the lead."""
+    return {
+        "team": team["rep"],
+        "chosen": team["rep"] == chosen,
+        "able": team["share"] > 0,
+        "assigned": team["assigned"],
+        "target": round(team["target"] + team["share"], 6),
+        "shortfall": _shortfall(team),
+    }
+
+
+def _rep(rep: Mapping[str, Any], chosen: Mapping[str, Any] | None, to_get_it: str) -> dict[str, Any]:
     return {
         "rep": rep["rep"],
         "chosen": rep is chosen,
@@ -30,12 +45,17 @@ def _rep(rep: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> dict[str, 
         "assigned": rep["assigned"],
         "target": round(rep["target"] + rep["share"], 6),
         "shortfall": _shortfall(rep),
-        "to_get_it": None if rep is chosen else _to_get_it(rep, chosen),
+        "to_get_it": None if rep is chosen else to_get_it,
     }
 
 
 def _shortfall(rep: Mapping[str, Any]) -> float:
     return round(float(rep["target"] + rep["share"] - rep["assigned"]), 6)
+
+
+def _in_another_team(rep: Mapping[str, Any], chosen: str) -> str:
+    turn = f"be of {chosen}: it was its turn"
+    return f"{_to_get_it(rep, None)}; and {turn}" if rep["failed"] else turn
 
 
 def _to_get_it(rep: Mapping[str, Any], chosen: Mapping[str, Any] | None) -> str:

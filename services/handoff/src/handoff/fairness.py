@@ -4,10 +4,15 @@ from prometheus_client import Gauge
 
 from handoff import counters
 from handoff.eligible import NEW
+from handoff.route import turn_of
 from relevo.service import Service
 from relevo.stream.transaction import is_infrastructure
 
-DEVIATION = Gauge("handoff_fairness_deviation", "Leads that a team's rep is off a fair share, at most", ["team"])
+DEVIATION = Gauge(
+    "handoff_fairness_deviation",
+    "Leads that a team's rep (of `rule:ID`: one of the teams that take turns) is off a fair share, at most",
+    ["team"],
+)
 EVERY_SECONDS = 10.0
 
 
@@ -24,8 +29,10 @@ async def watch_fairness(service: Service) -> None:
 async def measure(service: Service) -> None:
     """Of the reps whom the playbook knows: one who left is nobody's debt."""
     async with service.transaction() as tx:
-        teams = tx.playbook.routing.teams
-        states = await counters.team_states(tx, teams)
-    for team in teams:
-        kept = (states[team.id].get(rep.id, NEW) for rep in team.reps)
-        DEVIATION.labels(team.id).set(max(abs(each.assigned - each.target) for each in kept))
+        routing = tx.playbook.routing
+        sharing = {turn_of(rule.id): rule.teams for rule in routing.rules if rule.teams}
+        states = await counters.team_states(tx, routing.teams, sharing)
+        sharing |= {team.id: tuple(rep.id for rep in team.reps) for team in routing.teams}
+    for name, members in sharing.items():
+        kept = (states[name].get(member, NEW) for member in members)
+        DEVIATION.labels(name).set(max(abs(each.assigned - each.target) for each in kept))

@@ -9,7 +9,7 @@ from handoff.answer import STAGE_WORD
 from handoff.assignment import Assignment, assigned_event, placed, waiting_event
 from handoff.eligible import Lead, TeamState
 from handoff.keep import keep
-from handoff.route import RELATIONSHIP, Decision, after, destinations, route, to_manager
+from handoff.route import RELATIONSHIP, Decision, after, after_turn, destinations, route, to_manager, turn_of
 from handoff.settings import answers_at
 from relevo.events import LeadAssigned, LeadDisqualified, LeadResumed
 from relevo.events.assignments import AssignedBecause
@@ -52,8 +52,7 @@ async def place(
     """
     playbook = tx.playbook
     leads = [_as_lead(playbook, each) for each in placings]
-    teams = {team.id: team for each, lead in zip(placings, leads, strict=True) for team in _teams(playbook, each, lead)}
-    before = await counters.lock_teams(tx, teams.values())
+    before = await _lock_teams(tx, placings, leads)
     states: dict[str, TeamState] = dict(before)
 
     placed_now: list[tuple[Placing, Assignment, Decision | None]] = []
@@ -65,6 +64,9 @@ async def place(
             continue
         if decision is not None:
             states[decision.team] = after(states[decision.team], decision, tx.now)
+            if decision.turn:
+                turn = turn_of(decision.rule)
+                states[turn] = after_turn(states[turn], decision, tx.now)
         if each.of.is_open and each.of.rep:
             load[each.of.rep] = load.get(each.of.rep, 0) - 1
         if decision is not None and decision.rep is not None:
@@ -119,13 +121,22 @@ def _as_lead(playbook: Playbook, placing: Placing) -> Lead:
     return Lead(of.lead_id, about, values, frozenset(of.owners), frozenset(of.not_teams), placing.related)
 
 
-def _teams(playbook: Playbook, placing: Placing, lead: Lead) -> list[Team]:
-    """Whose rows must be locked before it is decided."""
-    own = playbook.routing.team(placing.of.team)
-    if placing.to == "manager" and own is not None:
-        return [own]
-    ways, _ = destinations(playbook, lead)
-    return [way.team for way in ways]
+async def _lock_teams(tx: Transaction, placings: Sequence[Placing], leads: Sequence[Lead]) -> dict[str, TeamState]:
+    """The state of whichever teams and turns may be concerned."""
+    teams: dict[str, Team] = {}
+    turns: dict[str, dict[str, None]] = {}
+    for placing, lead in zip(placings, leads, strict=True):
+        own = tx.playbook.routing.team(placing.of.team)
+        if placing.to == "manager" and own is not None:
+            teams[own.id] = own
+            continue
+        ways, _ = destinations(tx.playbook, lead)
+        for way in ways:
+            ids = {team.id: team for team in way.teams}
+            teams |= ids
+            if len(ids) > 1:
+                turns.setdefault(turn_of(way.rule), {}).update(dict.fromkeys(ids))
+    return await counters.lock_teams(tx, teams.values(), turns)
 
 
 def _decide(

@@ -13,7 +13,7 @@ import orjson
 
 from handoff import assignment, counters
 from handoff.assignment import COLUMNS, Assignment
-from handoff.route import Decision
+from handoff.route import Considered, Decision
 from relevo.stream import Transaction
 
 # A conflicting row is locked by `do update` and, because of `where false`, not written.
@@ -136,19 +136,20 @@ def decided_rows(tx: Transaction, decided: Iterable[tuple[Assignment, Decision]]
 
 def record_of(decision: Decision) -> dict[str, Any]:
     """The decision as it is kept; `explain.explained` unfolds it."""
+    record: dict[str, Any] = {"failed_rules": decision.failed_rules, "reps": list(map(_as_kept, decision.considered))}
+    if decision.turn:
+        record |= {"turn": list(map(_as_kept, decision.turn)), "passed_over": list(map(_as_kept, decision.passed_over))}
+    return record
+
+
+def _as_kept(each: Considered) -> dict[str, Any]:
     return {
-        "failed_rules": decision.failed_rules,
-        "reps": [
-            {
-                "rep": each.rep,
-                "weight": each.weight,
-                "assigned": each.assigned,
-                "target": each.target,
-                "share": each.share,
-                "failed": dict(each.failed),
-            }
-            for each in decision.considered
-        ],
+        "rep": each.rep,
+        "weight": each.weight,
+        "assigned": each.assigned,
+        "target": each.target,
+        "share": each.share,
+        "failed": dict(each.failed),
     }
 
 

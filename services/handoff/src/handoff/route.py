@@ -1,5 +1,7 @@
 """PURE: who gets a lead. Relationship first, then the first rule that matches, then the fairest of those who can.
 
+A rule may name several teams: they share its leads as the reps of a team share theirs, all with the same weight.
+
 Fairness. Each rep has a target: every lead adds to it the rep's share by weight among those who could have taken that
 lead. The one whose target exceeds what they got by most (the largest shortfall) gets the lead.
 
@@ -29,11 +31,17 @@ from relevo.playbook import Manager, Needs, Playbook, Rep, RuleFailed, Team
 RELATIONSHIP = "relationship"  # in the place of a rule's id
 
 
+def turn_of(rule: str) -> str:
+    """Under this name a rule's teams have their counters, where a team's reps have theirs under its id (which holds no
+    colon)."""
+    return f"rule:{rule}"
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a lead is to go: a team, or only one `rep` of it."""
+    """Where a lead is to go: a team, or only one `rep` of it; or several teams in turn."""
 
-    team: Team
+    teams: tuple[Team, ...]
     rule: str
     priority: int
     needs: Needs
@@ -41,7 +49,8 @@ class Destination:
 
 
 class Considered(NamedTuple):
-    """One rep at one decision, before the lead was given away. `share` is what this lead adds to the rep's target."""
+    """One rep (or team) at one decision, before the lead was given away. `share` is what this lead adds to the target:
+    nothing for a team where nobody can take it."""
 
     rep: str
     weight: float
@@ -57,7 +66,8 @@ class Considered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`rep` None: nobody can take it, it waits. `failed_rules`: conditions that gave no answer, with their line."""
+    """`rep` None: nobody can take it, it waits. `failed_rules`: conditions that gave no answer, with their line.
+    `turn`: the teams that take turns; `passed_over`: the reps of those whose turn it was not."""
 
     team: str
     rule: str
@@ -65,24 +75,27 @@ class Decision:
     rep: str | None
     considered: tuple[Considered, ...]
     failed_rules: tuple[str, ...] = ()
+    turn: tuple[Considered, ...] = ()
+    passed_over: tuple[Considered, ...] = ()
 
 
 def destinations(playbook: Playbook, lead: Lead) -> tuple[tuple[Destination, ...], tuple[str, ...]]:
     """Where `lead` may go, best first: related reps, then the first rule that matches; and the rules that failed.
 
-    Of the last destination the lead waits for a rep. Empty only where every rule left leads to an excluded team.
+    Of the last destination the lead waits for a rep. Empty only where every rule left leads to excluded teams.
     """
     routing = playbook.routing
     failed: list[str] = []
     for rule in routing.rules:
-        team = routing.team(rule.team) if rule.team else routing.team_of(rule.rep or "")
-        if team is None or team.id in lead.not_teams:
+        named = map(routing.team, rule.team_ids) if rule.rep is None else (routing.team_of(rule.rep),)
+        teams = tuple(team for team in named if team is not None and team.id not in lead.not_teams)
+        if not teams:
             continue
         verdict = rule.when.holds(lead.about)
         if isinstance(verdict, RuleFailed):
             failed.append(str(verdict))
         if verdict:
-            ruled = Destination(team, rule.id, rule.priority, rule.needs, rule.rep)
+            ruled = Destination(teams, rule.id, rule.priority, rule.needs, rule.rep)
             return (*_related(playbook, lead, rule.priority), ruled), tuple(failed)
     return (), tuple(failed)
 
@@ -91,28 +104,52 @@ def _related(playbook: Playbook, lead: Lead, priority: int) -> Iterator[Destinat
     for rep in dict.fromkeys(lead.related):
         team = playbook.routing.team_of(rep)
         if team is not None and team.id not in lead.not_teams:
-            yield Destination(team, RELATIONSHIP, priority, Needs(), rep)
+            yield Destination((team,), RELATIONSHIP, priority, Needs(), rep)
 
 
 def route(playbook: Playbook, lead: Lead, states: Mapping[str, TeamState], now: datetime) -> Decision | None:
-    """Who gets `lead`; `states` by team id. A related rep who cannot take it now leaves it to the rules. None: no rule
-    is left for it."""
+    """Who gets `lead`; `states` by team id and `turn_of` rule. A related rep who cannot take it now leaves it to the
+    rules. None: no rule is left for it."""
     ways, failed = destinations(playbook, lead)
     decision: Decision | None = None
     for way in ways:
-        decision = replace(choose(playbook, way, lead, states.get(way.team.id, {}), now), failed_rules=failed)
+        decision = replace(choose(playbook, way, lead, states, now), failed_rules=failed)
         if decision.rep is not None:
             break
     return decision
 
 
-def choose(playbook: Playbook, way: Destination, lead: Lead, state: TeamState, now: datetime) -> Decision:
-    """Among the reps of one destination: those who pass every test, of these the largest shortfall, then the larger
-    weight, then the longest wait, then a hash that depends on lead and rep alone."""
-    considered = _consider(playbook, way, lead, state, now)
+def choose(
+    playbook: Playbook, way: Destination, lead: Lead, states: Mapping[str, TeamState], now: datetime
+) -> Decision:
+    """Of one destination: the team whose turn it is among those with somebody who can take it; of its reps the fairest.
+    Where nobody can, it waits for one of the teams, always the same."""
+    found = {team.id: _in_team(playbook, way, team, lead, states.get(team.id, {}), now) for team in way.teams}
+    if len(found) == 1:
+        return found[way.teams[0].id]
+    before = states.get(turn_of(way.rule), {})
+    share = 1 / (sum(each.rep is not None for each in found.values()) or 1)
+    turn = tuple(
+        Considered(team, 1.0, *before.get(team, NEW)[:2], share if each.rep is not None else 0.0, ())
+        for team, each in found.items()
+    )
+    able = [each for each in turn if each.share]
+    chosen = _fairest(able, before, lead, now) if able else min(found, key=lambda team: _tie(lead.lead_id, team))
+    others = (each for team, decision in found.items() if team != chosen for each in decision.considered)
+    return replace(found[chosen], turn=turn, passed_over=tuple(others))
+
+
+def _in_team(playbook: Playbook, way: Destination, team: Team, lead: Lead, state: TeamState, now: datetime) -> Decision:
+    """Among those who pass every test, the fairest."""
+    considered = _consider(playbook, way, team, lead, state, now)
     able = [each for each in considered if not each.failed]
-    if not able:
-        return Decision(way.team.id, way.rule, way.priority, None, considered)
+    chosen = _fairest(able, state, lead, now) if able else None
+    return Decision(team.id, way.rule, way.priority, chosen, considered)
+
+
+def _fairest(able: Sequence[Considered], state: TeamState, lead: Lead, now: datetime) -> str:
+    """The largest shortfall, then the larger weight, then the longest wait, then a hash that depends on lead and name
+    alone."""
 
     def waited(each: Considered) -> float:
         last_at = state.get(each.rep, NEW).last_at
@@ -120,8 +157,7 @@ def choose(playbook: Playbook, way: Destination, lead: Lead, state: TeamState, n
 
     able = _best(able, lambda each: round(each.shortfall, 9))  # sums of shares are a hair off when equal
     able = _best(_best(able, lambda each: each.weight), waited)
-    chosen = min((each.rep for each in able), key=lambda rep: _tie(lead.lead_id, rep))
-    return Decision(way.team.id, way.rule, way.priority, chosen, considered)
+    return min((each.rep for each in able), key=lambda rep: _tie(lead.lead_id, rep))
 
 
 def _best(of: Sequence[Considered], by: Callable[[Considered], float]) -> list[Considered]:
@@ -137,18 +173,27 @@ def to_manager(team: Team, rule: str, priority: int) -> Decision:
 
 def after(state: TeamState, decision: Decision, now: datetime) -> TeamState:
     """The team's state once `decision` is carried out."""
-    if decision.rep is None:
+    return _given(state, decision.considered, decision.rep, now)
+
+
+def after_turn(turn: TeamState, decision: Decision, now: datetime) -> TeamState:
+    """The same of the teams that take turns."""
+    return _given(turn, decision.turn, decision.team if decision.turn and decision.rep else None, now)
+
+
+def _given(state: TeamState, considered: Sequence[Considered], to: str | None, now: datetime) -> TeamState:
+    if to is None:
         return state
     changed: dict[str, RepState] = {}
-    for each in decision.considered:
+    for each in considered:
         if each.share:
             before = state.get(each.rep, NEW)
             changed[each.rep] = RepState(before.assigned, before.target + each.share, *before[2:])
-    chosen = changed.get(decision.rep) or state.get(decision.rep, NEW)
-    changed[decision.rep] = chosen._replace(
+    chosen = changed.get(to) or state.get(to, NEW)
+    changed[to] = chosen._replace(
         assigned=chosen.assigned + 1,
         # A manager has no share: what one gets counts on both sides, so that no shortfall comes of it.
-        target=chosen.target + (0 if decision.considered else 1),
+        target=chosen.target + (0 if considered else 1),
         last_at=now,
         open_leads=chosen.open_leads + 1,
         taken=chosen.taken + 1,
@@ -157,21 +202,21 @@ def after(state: TeamState, decision: Decision, now: datetime) -> TeamState:
 
 
 def _consider(
-    playbook: Playbook, way: Destination, lead: Lead, state: TeamState, now: datetime
+    playbook: Playbook, way: Destination, team: Team, lead: Lead, state: TeamState, now: datetime
 ) -> tuple[Considered, ...]:
-    if way.rep == way.team.manager.id:
-        people: tuple[Rep | Manager, ...] = (way.team.manager,)
+    if way.rep == team.manager.id:
+        people: tuple[Rep | Manager, ...] = (team.manager,)
     else:
-        people = tuple(rep for rep in way.team.reps if way.rep is None or rep.id == way.rep)
+        people = tuple(rep for rep in team.reps if way.rep is None or rep.id == way.rep)
     asks, whole = wanted(way.needs, lead), 0.0
-    tested = [(who, failed_tests(playbook, way.team, asks, who, lead, state.get(who.id, NEW), now)) for who in people]
+    tested = [(who, failed_tests(playbook, team, asks, who, lead, state.get(who.id, NEW), now)) for who in people]
     # Where nobody can take it, the lead waits: it is shared out when it is given away.
     if any(not failed for _, failed in tested):
-        whole = sum(_weight(who) for who, failed in tested if _counts(failed, way.team))
+        whole = sum(_weight(who) for who, failed in tested if _counts(failed, team))
     considered = []
     for who, failed in tested:
         weight, (assigned, target, *_) = _weight(who), state.get(who.id, NEW)
-        share = weight / whole if whole and _counts(failed, way.team) else 0.0
+        share = weight / whole if whole and _counts(failed, team) else 0.0
         considered.append(Considered(who.id, weight, assigned, target, share, failed))
     return tuple(considered)
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from handoff.days import Absent, Days, Key, Mql
-from handoff.eligible import NEW, Lead, RepState, anybody, next_chance
+from handoff.eligible import NEW, Lead, RepState, TeamState, anybody, next_chance
 from handoff.evenness import Turns, deviation
-from handoff.route import Decision, after, route
+from handoff.route import Decision, after, after_turn, route, turn_of
 from relevo.playbook import Playbook
 
 
@@ -67,6 +67,7 @@ class Shared:
 class Replayed:
     given: list[Given]
     teams: dict[str, Shared]
+    in_turn: dict[str, TeamState]
     no_team: int
     failed_rules: set[str]
 
@@ -86,6 +87,9 @@ class _Floor:
         self._playbook, self._days = playbook, days
         self._teams = {team.id: team for team in playbook.routing.teams}
         self._shared = {team.id: Shared({rep.id: NEW for rep in team.reps}) for team in self._teams.values()}
+        self._in_turn: dict[str, TeamState] = {
+            turn_of(rule.id): dict.fromkeys(rule.teams, NEW) for rule in playbook.routing.rules if rule.teams
+        }
         self._queues: dict[str, list[Waiting]] = {team: [] for team in self._teams}
         self._windows = {rep.id: rep.window for team in self._teams.values() for rep in team.reps if rep.window}
         self._taken: dict[str, deque[datetime]] = {rep: deque() for rep in self._windows}
@@ -99,7 +103,7 @@ class _Floor:
         self._agenda: list[tuple[datetime, int, Mql | Held | str]] = []
         self._numbers = count()
         self._woken: dict[str, datetime] = {}
-        self._done = Replayed([], self._shared, 0, set())
+        self._done = Replayed([], self._shared, self._in_turn, 0, set())
         for past in sorted(days.past, key=lambda past: past.assigned_at):
             if past.assigned_at < days.since and (past.won or past.ended_at is None or past.ended_at > days.since):
                 company = self._company(past.company)
@@ -136,9 +140,18 @@ class _Floor:
             self._give(mql, decision, now)
 
     def _drain(self, team: str, now: datetime) -> None:
-        """As long as anybody of the team can take any lead."""
+        """Also what waits for those with whom the team takes turns."""
+        for each in self._playbook.routing.in_turn_with(team):
+            self._drain_queue(each.id, now)
+
+    def _anybody(self, of: str, now: datetime) -> bool:
+        teams = self._playbook.routing.in_turn_with(of)
+        return any(anybody(self._playbook, team, self._shared[team.id].state, now) for team in teams)
+
+    def _drain_queue(self, team: str, now: datetime) -> None:
+        """As long as anybody can take any lead that waits there."""
         queue, place = self._queues[team], 0
-        while place < len(queue) and anybody(self._playbook, self._teams[team], self._shared[team].state, now):
+        while place < len(queue) and self._anybody(team, now):
             decision = self._decide(queue[place].mql, now)
             if decision is not None and decision.rep is not None:
                 self._give(queue.pop(place).mql, decision, now)
@@ -147,8 +160,12 @@ class _Floor:
         if queue:
             self._wake(team, now)
 
-    def _wake(self, team: str, now: datetime) -> None:
-        """When time alone lets somebody take one: a shift starts, a rep comes back, a window moves on."""
+    def _wake(self, queue: str, now: datetime) -> None:
+        """When time alone lets somebody take what waits there: a shift starts, a rep comes back, a window moves on."""
+        for team in self._playbook.routing.in_turn_with(queue):
+            self._wake_team(team.id, now)
+
+    def _wake_team(self, team: str, now: datetime) -> None:
         state = self._shared[team].state
         full = (rep for rep in state if rep in self._windows and self._taken[rep])
         moments = [self._taken[rep][0] + self._windows[rep].per for rep in full]
@@ -166,7 +183,8 @@ class _Floor:
         company = next(reversed(self._companies[known_as].values()), None) if known_as else None
         related = tuple(rep for rep in (person, company if wanted.company_owner else None) if rep)
         lead = Lead(mql.lead_id, self._playbook.activation("mql", mql.values), mql.values, related=related)
-        decision = route(self._playbook, lead, {team: each.state for team, each in self._shared.items()}, now)
+        states = self._in_turn | {team: each.state for team, each in self._shared.items()}
+        decision = route(self._playbook, lead, states, now)
         self._done.failed_rules.update(decision.failed_rules if decision is not None else ())
         return decision
 
@@ -179,6 +197,9 @@ class _Floor:
             for rep, each in after(before, decision, now).items()
             if rep in before
         }
+        if decision.turn:
+            turn = turn_of(decision.rule)
+            self._in_turn[turn] = after_turn(self._in_turn[turn], decision, now)
         shared.turns.take(decision)
         shared.worst = max(shared.worst, deviation(shared.state))
         shared.turns_worst = max(shared.turns_worst, deviation(shared.turns.instead(shared.state)))

@@ -9,11 +9,13 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from handoff.days import Days, Mql
+from handoff.eligible import TeamState
 from handoff.evenness import jain
+from handoff.route import turn_of
 from handoff.simulation import Given, Shared, replay
 from relevo.events.leads import Score, Snapshot, Trigger
 from relevo.events.vocabulary import Grade, Level
-from relevo.playbook import Playbook, Team, load, mql_values
+from relevo.playbook import Playbook, Rule, Team, load, mql_values
 from relevo.service import Text
 
 MOST: Final = 10_000  # MQLs of one side
@@ -88,6 +90,21 @@ class TeamRow(Waits):
     reps: tuple[RepRow, ...]
 
 
+class TurnRow(Part):
+    team: str
+    assigned: int
+    target: float = Field(
+        description="Its share of the rule's leads that it could take: as much as every other team's."
+    )
+
+
+class RuleRow(Part):
+    """A rule whose teams take turns."""
+
+    rule: str
+    teams: tuple[TurnRow, ...]
+
+
 class Placed(Part):
     """As sla-monitor's simulation takes it. `rep` None: it waits to the end."""
 
@@ -115,6 +132,7 @@ class Side(Waits):
     turns_jain: float
     failed_rules: tuple[str, ...]
     teams: tuple[TeamRow, ...]
+    turns: tuple[RuleRow, ...] = Field(description="Of rules that name several teams.")
     assignments: tuple[Placed, ...] = Field(description="By the moment of assignment; those that wait last.")
 
 
@@ -184,6 +202,7 @@ def _side(playbook: Playbook, mqls: Sequence[Mql], days: Days) -> Side:
         turns_jain=worst(lambda row: row.turns_jain, min),
         failed_rules=tuple(sorted(done.failed_rules)),
         teams=tuple(rows),
+        turns=tuple(_turn(rule, done.in_turn[turn_of(rule.id)]) for rule in playbook.routing.rules if rule.teams),
         assignments=tuple(Placed(**each._asdict()) for each in done.given),
         **_waits(done.given),
     )
@@ -206,6 +225,12 @@ def _team(team: Team, shared: Shared, given: Iterable[Given]) -> TeamRow:
         ),
         **_waits(ours),
     )
+
+
+def _turn(rule: Rule, state: TeamState) -> RuleRow:
+    got = ((team, state[team]) for team in rule.teams)
+    rows = (TurnRow(team=team, assigned=each.assigned, target=round(each.target, 3)) for team, each in got)
+    return RuleRow(rule=rule.id, teams=tuple(rows))
 
 
 def _waits(given: Iterable[Given]) -> dict[str, float | None]:

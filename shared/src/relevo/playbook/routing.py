@@ -75,15 +75,23 @@ class Needs(Part):
 
 
 class Rule(Part):
-    """Exactly one of `team` and `rep`. Among waiting leads a higher `priority` goes first."""
+    """Exactly one of `team`, `teams` (in turn) and `rep`. Among waiting leads a higher `priority` goes first."""
 
     id: Id
     name: Name
     when: MqlCondition
     team: Id | None = None
+    teams: tuple[Id, ...] = Field(
+        default=(), description="Each gets as many leads as the others, of those it can take."
+    )
     rep: Id | None = None
     needs: Needs = Needs()
     priority: Count = Field(default=0, ge=0, le=1000)
+
+    @property
+    def team_ids(self) -> tuple[str, ...]:
+        """Where it leads; empty for a named rep."""
+        return (self.team,) if self.team is not None else self.teams
 
 
 class Routing(Part):
@@ -99,6 +107,12 @@ class Routing(Part):
         member = (team for team in self.teams if any(rep.id == rep_id for rep in team.reps))
         managed = (team for team in self.teams if team.manager.id == rep_id)
         return next(member, None) or next(managed, None)
+
+    def in_turn_with(self, team_id: str) -> tuple[Team, ...]:
+        """The team and those with which it takes turns: what waits for one of them may go to any."""
+        turns = (rule.teams for rule in self.rules if team_id in rule.teams)
+        teams = map(self.team, dict.fromkeys((team_id, *chain.from_iterable(turns))))
+        return tuple(team for team in teams if team is not None)
 
     def rep(self, rep_id: str) -> Rep | Manager | None:
         people: Iterator[Rep | Manager] = chain.from_iterable((*team.reps, team.manager) for team in self.teams)

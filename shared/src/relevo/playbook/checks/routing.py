@@ -1,6 +1,7 @@
 """routing.yaml: every rule leads to somebody, every lead meets a rule, everybody has hours."""
 
 from collections.abc import Iterator
+from itertools import product
 
 from relevo.playbook.checks.finding import Findings, Parts
 from relevo.playbook.checks.quality import never_equal
@@ -59,10 +60,18 @@ def _check_rule(parts: Parts, routing: Routing, number: int, rule: Rule, finding
     path: Path = ("rules", number)
     teams = {team.id for team in routing.teams}
     people = {rep.id for _, rep in _reps(routing)} | {team.manager.id for team in routing.teams}
-    if (rule.team is None) == (rule.rep is None):
-        findings.wrong(path, f"the rule {rule.id!r} must name a team or a rep", "exactly one of the two")
+    if (rule.team is not None) + bool(rule.teams) + (rule.rep is not None) != 1:
+        message = f"the rule {rule.id!r} must name a team, teams or a rep"
+        findings.wrong(path, message, "exactly one of them")
     if rule.team is not None and rule.team not in teams:
         findings.wrong((*path, "team"), f"there is no team {rule.team!r}", did_you_mean(rule.team, teams))
+    for place, team_id in enumerate(rule.teams):
+        if team_id not in teams:
+            findings.wrong((*path, "teams", place), f"there is no team {team_id!r}", did_you_mean(team_id, teams))
+        elif team_id in rule.teams[:place]:
+            findings.wrong((*path, "teams", place), f"the team {team_id!r} is there twice", "each gets its turn once")
+    if len(rule.teams) == 1:
+        findings.wrong((*path, "teams"), "one team has no turns to take", f"write team: {rule.teams[0]}")
     if rule.rep is not None and rule.rep not in people:
         findings.wrong((*path, "rep"), f"there is no rep {rule.rep!r}", did_you_mean(rule.rep, people))
     texts = {variable.name for variable in parts.language.variables["mql"] if variable.type == "string"}
@@ -70,9 +79,9 @@ def _check_rule(parts: Parts, routing: Routing, number: int, rule: Rule, finding
         if variable is not None and variable not in texts:
             hint = did_you_mean(variable, texts) or f"such as lead.{'language' if need == 'language' else 'region'}"
             findings.wrong((*path, "needs", need), f"{variable!r} is no text variable of a lead", hint)
-    team = routing.team(rule.team or "")
-    for skill in rule.needs.skills:
-        if team is not None and not any(skill in rep.skills for rep in team.reps):
+    asked = [team for team_id in rule.team_ids if (team := routing.team(team_id)) is not None]
+    for team, skill in product(asked, rule.needs.skills):
+        if not any(skill in rep.skills for rep in team.reps):
             skills = {skill for rep in team.reps for skill in rep.skills}
             message = f"nobody in {team.id!r} has the skill {skill!r}"
             findings.wrong((*path, "needs", "skills"), message, did_you_mean(skill, skills))
