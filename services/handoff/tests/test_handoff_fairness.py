@@ -115,6 +115,7 @@ def test_the_worst_weights_known(team: Team, weights: dict[float, int]) -> None:
     assert worst == pytest.approx(in_short(spread, 500), abs=1e-6), "the search speaks of what route does"
 
 
+@pytest.mark.timeout(120 + 20 * SEARCHED)
 def test_a_search_finds_no_weights_that_are_two_leads_off() -> None:
     found, weights = 0.0, [1.0]
     for seed in range(SEARCHED):

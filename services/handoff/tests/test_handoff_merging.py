@@ -120,6 +120,53 @@ async def test_undone_it_moves_nothing_back_and_who_asks_for_the_loser_is_shown_
     assert await kept.sql("select 1 from merge where lead_id = $1", survivor) == []
 
 
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+async def test_of_a_chain_the_last_survivor_gets_it_whichever_halves_come_first(
+    kept: Any, mql: Mql, order: tuple[int, ...]
+) -> None:
+    """a went into b, and b into c, which is in its third cycle."""
+    (of_a,) = await kept.handle(assign_leads, mql())
+    a, b, c = of_a.lead_id, uuid4(), uuid4()
+    every = [*halves(b, a), *halves(c, b, cycle=3)]
+    said = [event for number in order for event in await kept.handle(join_merged, every[number])]
+    ((lead, cycle, version),) = await kept.sql("select lead_id, cycle, version from assignment")
+    assert (lead, cycle) == (c, 3)
+    assert said[-1].lead_id == c
+    assert len(said) == version - 1 <= 2, "at most by way of b"
+    assert await open_leads(kept) == {of_a.rep.id: 1}
+
+
+async def test_two_who_went_into_one_at_once_are_told_each(kept: Any, mql: Mql) -> None:
+    await kept.endpoint("https://crm.example/", types=("lead.merged",))
+    survivor, one, other = await kept.handle(assign_leads, mql(), mql(), mql())
+    pairs = [halves(survivor.lead_id, each.lead_id) for each in (one, other)]
+    said = await kept.handle(join_merged, *(half for pair in pairs for half in pair))
+    assert {each.lead_id for each in said} == {one.lead_id, other.lead_id}
+    assert len(await kept.sql("select 1 from delivery")) == 2
+
+
+async def test_whatever_comes_under_an_id_that_leads_elsewhere_goes_to_the_end_of_the_chain(
+    api: Any, kept: Any, mql: Mql
+) -> None:
+    await kept.endpoint("https://crm.example/")
+    of_a, of_c = await kept.handle(assign_leads, mql(), mql())
+    a, b, c = of_a.lead_id, uuid4(), of_c.lead_id
+    for half in (*halves(b, a), *halves(c, b)):
+        await kept.handle(join_merged, half)
+    for lead in (a, b, c):
+        listed = await api.get("/v1/assignments", lead_id=str(lead))
+        assert [each["assignment_id"] for each in listed.json()["items"]] == [str(of_c.assignment_id)]
+    (ended,) = await kept.sql("select assignment_id, version from assignment where stage = 'rejected'")
+    answer = await api.post(f"/v1/assignments/{ended['assignment_id']}/accept", {"version": ended["version"]})
+    assert (answer.status_code, answer.json()["title"]) == (409, "It is one person with another lead")
+    assert (answer.json()["assignment_id"], answer.json()["rep"]) == (str(of_c.assignment_id), of_c.rep.id)
+    # An MQL that could not be read, and is replayed after the merge.
+    assert await kept.handle(assign_leads, mql(lead_id=b, cycle=7)) == [], "c has one in this cycle"
+    await kept.sql("delete from assignment where lead_id = $1", c)
+    (late,) = await kept.handle(assign_leads, mql(lead_id=a, cycle=7))
+    assert (late.lead_id, late.cycle) == (c, 1)
+
+
 async def test_what_is_over_stays_as_it_was(kept: Any, mql: Mql) -> None:
     survivor, loser = await kept.handle(assign_leads, mql(), mql())
     await kept.sql("update assignment set stage = 'won' where lead_id = $1", loser.lead_id)

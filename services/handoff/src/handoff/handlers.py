@@ -24,8 +24,12 @@ async def assign_leads(tx: Transaction, mqls: Sequence[LeadQualified]) -> list[E
     placings: list[Placing] = []
     notices: list[message.Notice] = []
     new = [begin(mql) for mql in mqls]
-    for mql, of, (before, related) in zip(mqls, new, await relations(tx, new), strict=True):
-        if not before:
+    found = await relations(tx, new)
+    if any(known.lost for known, _ in found):  # a replay of what could not be read: its own half of the merge was later
+        new = await merging.moved_on(tx, new)
+        found = await relations(tx, new)
+    for mql, of, (known, related) in zip(mqls, new, found, strict=True):
+        if not known.before:
             placings.append(Placing(of, "qualified", related=related))
             notices.append(message.notice(mql, of, message.qualified(of, tx.playbook)))
     return [event for _, event in await place(tx, placings, notices)]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from handoff import assignment
+from handoff import assignment, merging
 from handoff.absences import Absence
 from handoff.assignment import COLUMNS, Assignment
 from relevo.stream import Transaction
@@ -15,8 +15,7 @@ from relevo.stream import Transaction
 _ASSIGNMENTS = f"""
 select {", ".join(COLUMNS)} from assignment
 where ($1::text is null or rep = $1) and ($2::text is null or team = $2) and ($3::text is null or stage = $3)
-  and ($4::uuid is null
-    or lead_id = coalesce((select survivor from merge where lead_id = $4 and survivor <> $4 limit 1), $4))
+  and ($4::uuid is null or lead_id = $4)
   and ($5::uuid is null or assignment_id < $5)
 order by assignment_id desc limit $6
 """  # noqa: S608  no value in it
@@ -53,6 +52,8 @@ async def assignments(
     cursor: UUID | None,
     limit: int,
 ) -> list[Assignment]:
+    if lead_id is not None:
+        lead_id = (await merging.ends(tx, [lead_id]))[lead_id].lead_id
     rows = await tx.driver_sql(_ASSIGNMENTS, rep, team, stage, lead_id, cursor, limit)
     return [assignment.read(row) for row in rows]
 

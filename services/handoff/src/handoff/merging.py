@@ -1,11 +1,13 @@
 """Two leads turn out to be one person: one assignment goes on, under the survivor, and the other ends as a duplicate.
 
 The survivor's open one stays; else the loser's moves, with its rep and as far as it has come. Counters stay, and an
-undone merge leaves all with the survivor: history is not rewritten."""
+undone merge leaves all with the survivor: history is not rewritten.
 
-from collections.abc import Sequence
+A lead may have lost one merge and won another, whose halves come in any order: an id leads to the end of its chain."""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from handoff import assignment, counters, deliveries, message, queries
@@ -20,21 +22,34 @@ from relevo.stream import Transaction
 
 _HALVES = "insert into merge select * from jsonb_populate_recordset(null::merge, $1::jsonb) on conflict do nothing"
 _WHOLE = """
-select own.survivor, other.lead_id as loser, own.cycle from merge own join merge other using (merge_id)
+select merge_id, own.survivor, other.lead_id as loser, own.cycle from merge own join merge other using (merge_id)
 where own.merge_id = any($1::uuid[]) and own.lead_id = own.survivor and other.lead_id <> own.survivor
+order by own.survivor, other.lead_id
+"""
+# Of ids: which lead each of them is by now, and the cycle that lead was in when it won. Along merges that are whole.
+_END = """
+with recursive way as (
+  select id, id as now, null::int as cycle, 0 as steps from unnest($1::uuid[]) as id
+  union all
+  select way.id, lost.survivor, won.cycle, steps + 1
+  from way join merge lost on lost.lead_id = way.now and lost.survivor <> lost.lead_id
+  join merge won on won.merge_id = lost.merge_id and won.lead_id = lost.survivor
+  where steps < 100)
+select distinct on (id) id, now, cycle from way order by id, steps desc
 """
 _UNDONE = "delete from merge where merge_id = any($1::uuid[])"
 _ALIVE = f"""
 select {queries.A_COLUMNS} from assignment a where lead_id = any($1::uuid[])
   and (stage in ('waiting', 'assigned', 'accepted', 'contacted', 'opportunity') or (lead_id, cycle) = ($2, $3))
 """  # noqa: S608  no value in it
+_NEWEST = f"select {queries.A_COLUMNS} from assignment a where lead_id = $1 order by cycle desc limit 1"  # noqa: S608
 _MOVE = "update assignment set lead_id = $2, cycle = $3 where assignment_id = $1"
 _SAYS: Final[dict[Stage, Act]] = {"accepted": "accept", "contacted": "contacted", "opportunity": "opportunity"}
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A merge of which both leads' events have come. `cycle`: the survivor's."""
+    """A merge of which both leads' events have come. `survivor`: at the end of the chain, in its `cycle`."""
 
     survivor: UUID
     loser: UUID
@@ -42,18 +57,57 @@ class Whole:
     event: LeadMerged
 
 
+class End(NamedTuple):
+    lead_id: UUID
+    cycle: int | None  # None: it never lost a merge
+
+
+async def ends(tx: Transaction, leads: Iterable[UUID]) -> dict[UUID, End]:
+    """Which leads these ids lead to by now."""
+    return {row.id: End(row.now, row.cycle) for row in await tx.driver_sql(_END, sorted(set(leads)))}
+
+
+async def heir(tx: Transaction, of: Assignment) -> Assignment | None:
+    """The assignment that goes on in the place of one that ended by a merge; None where none does."""
+    if of.reason != "duplicate":
+        return None
+    end = (await ends(tx, [of.lead_id]))[of.lead_id]
+    if end.lead_id == of.lead_id:
+        return None
+    row = (await tx.driver_sql(_NEWEST, end.lead_id)).one_or_none()
+    return None if row is None else assignment.read(row)
+
+
+async def moved_on(tx: Transaction, new: Sequence[Assignment]) -> list[Assignment]:
+    """These of leads that they are of by now, which are locked from here on."""
+    end = await ends(tx, (each.lead_id for each in new))
+    await queries.lock_leads(tx, (each.lead_id for each in end.values()))
+    return [
+        each if (into := end[each.lead_id]).cycle is None else replace(each, lead_id=into.lead_id, cycle=into.cycle)
+        for each in new
+    ]
+
+
 async def note(tx: Transaction, halves: Sequence[LeadMerged]) -> list[Whole]:
     """Keep these halves; those merges that are whole now. Both leads are locked, so that of two halves the later one
-    sees the other."""
-    await queries.lock_leads(tx, (lead for half in halves for lead in (half.survivor, half.loser)))
+    sees the other; and the lead at the end of the chain, which gets what the loser has."""
+    leads = {lead for half in halves for lead in (half.survivor, half.loser)}
+    await queries.lock_leads(tx, {end.lead_id for end in (await ends(tx, leads)).values()} | leads)
     rows = [
         {"merge_id": half.merge_id, "lead_id": half.lead_id, "survivor": half.survivor, "cycle": half.cycle}
         for half in halves
     ]
     await tx.driver_sql(_HALVES, counters.to_json(rows))
-    events = {half.survivor: half for half in halves}
-    whole = await tx.driver_sql(_WHOLE, list({half.merge_id for half in halves}))
-    return [Whole(row.survivor, row.loser, row.cycle, events[row.survivor]) for row in whole]
+    events = {half.merge_id: half for half in halves}
+    whole = list(await tx.driver_sql(_WHOLE, list(events)))
+    if not whole:
+        return []
+    end = await ends(tx, (row.survivor for row in whole))
+    await queries.lock_leads(tx, (each.lead_id for each in end.values()))  # it may have become another meanwhile
+    return [
+        Whole(end[row.survivor].lead_id, row.loser, end[row.survivor].cycle or row.cycle, events[row.merge_id])
+        for row in whole
+    ]
 
 
 async def forget(tx: Transaction, undone: Sequence[LeadUnmerged]) -> None:

@@ -30,12 +30,12 @@ class Placing:
     related: tuple[str, ...] = ()
 
 
-async def relations(tx: Transaction, of: Sequence[Assignment]) -> list[tuple[bool, tuple[str, ...]]]:
-    """Of each: whether this cycle of the lead is known already; and who goes before the rules, if the playbook says so:
-    the rep of the person's open lead, then the company's owner."""
+async def relations(tx: Transaction, of: Sequence[Assignment]) -> list[tuple[queries.Known, tuple[str, ...]]]:
+    """Of each: what is known of it; and who goes before the rules, if the playbook says so: the rep of the person's
+    open lead, then the company's owner."""
     wanted = tx.playbook.routing.relationship
     return [
-        (known.before, tuple(rep for rep in (known.person if wanted.open_assignment else None,
+        (known, tuple(rep for rep in (known.person if wanted.open_assignment else None,
                                              known.company if wanted.company_owner else None) if rep))
         for known in await queries.known(tx, of)
     ]  # fmt: skip

@@ -31,7 +31,8 @@ select exists (select from assignment where lead_id = asked.lead_id and cycle = 
   (select rep from unnest(asked.domains) as domain cross join lateral
      (select rep, assigned_at from assignment where company_domain = domain and rep is not null and not manager
         and (stage in {_OPEN} or stage = 'won') order by assigned_at desc limit 1) as last
-   order by assigned_at desc limit 1) as company
+   order by assigned_at desc limit 1) as company,
+  exists (select from merge where lead_id = asked.lead_id and survivor <> merge.lead_id) as lost
 from jsonb_to_recordset($1::jsonb) as asked (lead_id uuid, cycle int, domains text[], n int) order by n
 """  # noqa: S608  no value in it
 SAVE = f"""
@@ -79,11 +80,12 @@ _ERASE_ASSIGNMENTS = f"delete from assignment where lead_id = any($1::uuid[]) re
 
 class Known(NamedTuple):
     """What is known when an MQL comes: whether it came before (or was erased); whose this person's open lead is; whose
-    the company."""
+    the company; whether the lead lost a merge."""
 
     before: bool
     person: str | None
     company: str | None
+    lost: bool
 
 
 async def lock_leads(tx: Transaction, leads: Iterable[UUID]) -> None:
@@ -103,7 +105,7 @@ async def known(tx: Transaction, new: Sequence[Assignment]) -> list[Known]:
         for n, each in enumerate(new)
     ]
     rows = await tx.driver_sql(_KNOWN, counters.to_json(asked))
-    return [Known(row.before, row.person, row.company) for row in rows]
+    return [Known(row.before, row.person, row.company, row.lost) for row in rows]
 
 
 async def save_assignments(tx: Transaction, assignments: Sequence[Assignment]) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from handoff import queries
+from handoff import merging, queries
 from handoff.answer import Refused
 from handoff.assignment import Assignment
 from handoff.settle import Answering, Settled, settle
@@ -19,6 +19,8 @@ async def settled(tx: Transaction, assignment_id: UUID, version: int, said: Answ
         raise unknown()
     if not theirs(rep, found):
         raise Problem(403, "Not your lead", detail="It belongs to another rep, and never was yours.")
+    if (heir := await merging.heir(tx, found)) is not None:
+        raise conflict("It is one person with another lead", heir, tx.playbook, "answer what goes on under that one")
     if version != found.version or rep not in (None, found.rep):
         raise conflict("Not the current version", found, tx.playbook)
     outcome = await settle(tx, found, said.of(found.rep, found.trace))
@@ -42,5 +44,10 @@ def conflict(title: str, found: Assignment, playbook: Playbook, because: str | N
     owner = f"it belongs to {rep.name if rep else found.rep}" if found.rep else "it waits for a rep"
     now = f"At version {found.version} {owner}, and is {found.stage}."
     detail = f"{because[0].upper()}{because[1:]}. {now}" if because else now
-    more: dict[str, Any] = {"version": found.version, "rep": found.rep, "stage": found.stage}
+    more: dict[str, Any] = {
+        "assignment_id": str(found.assignment_id),
+        "version": found.version,
+        "rep": found.rep,
+        "stage": found.stage,
+    }
     return Problem(409, title, detail=detail, more=more)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from handoff import links, queries
+from handoff import links, merging, queries
 from handoff.api.answering import settled
 from handoff.assignment import Assignment
 from handoff.links import Link
@@ -86,6 +86,7 @@ async def _alive(tx: Transaction, token: str) -> tuple[Link, Assignment]:
         or link.used_at is not None
         or link.until_at <= tx.now
         or link.version != found.version
+        or await merging.heir(tx, found) is not None
     ):
         raise Problem(404, "This link does nothing any more")
     return link, found
