@@ -172,6 +172,19 @@ async def test_a_merged_person_is_erased_whole(console, story):
     assert all(set(event.subject_ids) == subjects for event in events)
 
 
+async def test_a_person_of_a_chain_of_merges_is_erased_whole_whichever_of_the_leads_is_asked_for(console, story):
+    first, second, last = story(), story(), story()
+    await console.hear(*first.to_rep(), *second.to_rep(), *last.to_rep())
+    for loser, winner in ((first, second), (second, last)):
+        await console.hear(loser.merged(winner, loser.lead_id), loser.merged(winner, winner.lead_id))
+    async with console.client("admin") as api:
+        for number, each in enumerate((first, second, last), 1):
+            assert (await api.post(f"/v1/leads/{each.lead_id}/erase")).status_code == 202
+            events = [LeadErased.model_validate_json(row[0]) for row in await rows(console, "select value from outbox")]
+            assert [event.lead_id for event in events].count(last.lead_id) == number
+            assert {event.lead_id for event in events[-3:]} == {first.lead_id, second.lead_id, last.lead_id}
+
+
 async def test_the_stream_resumes_where_it_was_cut_and_ends_with_the_service(served, story):
     console = await served()
     one, other = story(), story()

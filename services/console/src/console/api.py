@@ -94,8 +94,8 @@ async def erase_lead(tx: Transaction, lead_id: UUID, actor: Actor) -> Answer:
     """Say `lead.erased` of the lead and of those merged with it. Raises Problem 404 where it was never known."""
     if await queries.erased(tx, lead_id):
         return Answer({"lead_id": lead_id, "state": "erased"})
-    lead, _ = await find_lead(tx, lead_id, actor)
-    survivor = lead.merged_into or lead_id
+    await find_lead(tx, lead_id, actor)
+    survivor = await erasing.survivor(tx, lead_id)
     subjects = await erasing.known_subjects(tx, survivor)
     events = [
         LeadErased(at=tx.now, by=actor.by, lead_id=one, subject_ids=subjects, received_before=tx.now)

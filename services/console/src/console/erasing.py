@@ -12,6 +12,12 @@ _FAMILY = text(
     "with recursive family as (select cast(:lead as uuid) as lead_id"
     " union select lead.lead_id from lead join family on lead.merged_into = family.lead_id) select lead_id from family"
 )
+_SURVIVOR = text(
+    "with recursive way as (select lead_id, merged_into from lead where lead_id = :lead"
+    " union select lead.lead_id, lead.merged_into from lead join way on lead.lead_id = way.merged_into)"
+    " select coalesce(merged_into, lead_id) from way"
+    " where merged_into is null or merged_into not in (select lead_id from way)"
+)
 _SUBJECTS = text("select subject_id from subject where lead_id = any(:leads)")
 
 _TOMBSTONES = text(
@@ -35,6 +41,12 @@ _REST = tuple(
     text(f"delete from {table} where lead_id = any(:leads)")  # noqa: S608 (names of our own tables)
     for table in ("lead", "trip", "clock", "subject", "filing")
 )
+
+
+async def survivor(tx: Transaction, lead_id: UUID) -> UUID:
+    """The lead that this one is by now, through however many merges."""
+    found: UUID | None = (await tx.execute(_SURVIVOR, {"lead": lead_id})).scalar_one_or_none()
+    return found or lead_id
 
 
 async def family(tx: Transaction, lead_id: UUID) -> list[UUID]:
