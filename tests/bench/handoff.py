@@ -4,11 +4,11 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from statistics import median
-from typing import Any, cast
+from statistics import median, quantiles
+from typing import Any, ClassVar, cast
 from uuid import uuid4
 
 import asyncpg
@@ -16,6 +16,7 @@ import orjson
 from tests.bench.figures import Rounds, figure
 from tests.one_team import one_team
 
+from handoff import deliveries
 from handoff.deliver import deliver
 from handoff.handlers import assign_leads
 from handoff.main import service
@@ -34,6 +35,7 @@ from relevo_local import postgres
 REPS, LEADS, BATCH = 50, 200, 200
 ENDPOINTS, IN_FLIGHT, WEBHOOKS = 8, 40, 800
 LATENCIES = 40
+QUICK, PACED, PACE_SECONDS = 4, 200, 0.02
 
 
 def _documents() -> dict[str, str]:
@@ -190,10 +192,10 @@ async def assign_batch() -> AsyncIterator[Rounds]:
 
 
 class _Target(asyncio.Protocol):
-    """Takes a POST, notes when, answers 204: as little as an HTTP server can."""
+    """Takes a POST, notes it, answers 204: as little as an HTTP server can."""
 
-    def __init__(self, arrived: list[float]) -> None:
-        self._arrived, self._buffer = arrived, b""
+    def __init__(self, note: Callable[[bytes], None]) -> None:
+        self._note, self._buffer = note, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
@@ -208,20 +210,27 @@ class _Target(asyncio.Protocol):
             if len(rest) < length:
                 return
             self._buffer = rest[length:]
-            self._arrived.append(time.perf_counter())
+            self._note(rest[:length])
             self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
 @asynccontextmanager
-async def _targets(count: int) -> AsyncIterator[tuple[list[str], list[float]]]:
-    arrived: list[float] = []
+async def _served(count: int, target: Callable[[], asyncio.Protocol]) -> AsyncIterator[list[str]]:
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(lambda: _Target(arrived), "127.0.0.1", 0) for _ in range(count)]
+    servers = [await loop.create_server(target, "127.0.0.1", 0) for _ in range(count)]
     try:
-        yield [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/" for server in servers], arrived
+        yield [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/" for server in servers]
     finally:
         for server in servers:
             server.close()
+
+
+@asynccontextmanager
+async def _targets(count: int) -> AsyncIterator[tuple[list[str], list[float]]]:
+    """Their URLs, and when whatever was posted there arrived."""
+    arrived: list[float] = []
+    async with _served(count, lambda: _Target(lambda _: arrived.append(time.perf_counter()))) as urls:
+        yield urls, arrived
 
 
 @asynccontextmanager
@@ -302,3 +311,59 @@ async def latency() -> AsyncIterator[Rounds]:
             return median(took)
 
         yield Rounds(ours)
+
+
+class _Hanging(asyncio.Protocol):
+    """Takes a connection and says nothing, until it is let go."""
+
+    open: ClassVar[set[asyncio.BaseTransport]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self.open.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open.discard(self._transport)
+
+
+@figure("handoff.hanging", unit="ms p99", better="lower", goal=1.1)
+async def hanging() -> AsyncIterator[Rounds]:
+    """From commit to arrival at four endpoints, 200 webhooks a second, while a fifth takes every connection and never
+    answers; beside the same without the fifth."""
+    committed: dict[str, float] = {}
+    took: list[float] = []
+
+    def note(body: bytes) -> None:
+        took.append((time.perf_counter() - committed[orjson.loads(body)["data"]["lead_id"]]) * 1000)
+
+    async with (
+        _opened() as (_, connection, settings),
+        _served(QUICK, lambda: _Target(note)) as urls,
+        _served(1, _Hanging) as [silent],
+    ):
+        for url in (silent, *urls):
+            await _endpoint(connection, settings, url, new_secret())
+        settings = settings.model_copy(update={"webhook_total_seconds": 25.0})  # so that none gives up in a round
+
+        async def paced(to_all: bool) -> float:
+            await connection.execute("delete from delivery")
+            await connection.execute(
+                "update endpoint set failures = 0, failing_since = null, spared_until = null,"
+                " removed_at = case when url = $1 and not $2 then now() end",
+                silent, to_all,
+            )  # fmt: skip
+            took.clear()
+            async with _delivering(settings) as opened:
+                for mql in _mqls(PACED):
+                    next_one = asyncio.create_task(asyncio.sleep(PACE_SECONDS))
+                    await _assign(opened.database, [mql])
+                    committed[str(mql.lead_id)] = time.perf_counter()
+                    await next_one
+                assert len(_Hanging.open) == (deliveries.IN_FLIGHT if to_all else 0), "it hangs all the while"
+                while len(took) < QUICK * PACED:
+                    await asyncio.sleep(0.01)
+                for transport in list(_Hanging.open):
+                    transport.close()
+            return quantiles(took, n=100)[98]
+
+        yield Rounds(lambda: paced(True), lambda: paced(False))

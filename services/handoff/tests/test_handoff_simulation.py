@@ -169,7 +169,9 @@ async def test_the_active_playbook_gives_what_was_done(
         ({"documents": {"routing.yaml": "teams: ["}}, 422, "documents"),
         ({"mqls": [{"lead_id": "x"}]}, 422, "mqls.0.lead_id"),
         ({"mqls": "many"}, 422, "mqls"),
-        ({"since": "90d"}, 422, "since"),
+        ({"since": "ninety days"}, 422, "since"),
+        ({"since": "2026-03-02T09:00:00"}, 422, "since"),
+        ({"since": 90}, 422, "since"),
         ({"sinse": 1}, 422, "sinse"),
     ],
 )
@@ -179,6 +181,17 @@ async def test_what_makes_no_sense_is_refused(
     body = {"documents": documents, "since": "2026-03-02T09:00:00Z", "mqls": []} | change
     answer = await api.post("/v1/simulations", body)
     assert (answer.status_code, answer.json()["field"]) == (status, field), answer.text
+
+
+async def test_since_is_a_moment_or_how_long_ago_by_the_systems_clock(
+    api: Any, kept: Any, documents: dict[str, str], t0: datetime
+) -> None:
+    for since, meant in (("90d", t0 - timedelta(days=90)), (t0.isoformat(), t0)):
+        answer = await api.post("/v1/simulations", {"documents": documents, "since": since, "mqls": []})
+        assert datetime.fromisoformat(answer.json()["since"]) == meant
+    spoilt = documents | {"routing.yaml": documents["routing.yaml"].replace("team: south", "team: soth")}
+    answer = await api.post("/v1/simulations", {"documents": spoilt, "since": "90d", "mqls": []})
+    assert [(each["file"], each["line"]) for each in answer.json()["problems"]] == [("routing.yaml", 18)]
 
 
 async def test_nobody_but_a_planner_asks_and_other_bodies_stay_short(

@@ -14,8 +14,8 @@ from console.publications import Draft
 from console.settings import Settings
 from relevo.events import uuid7
 from relevo.events.console import Approval
-from relevo.playbook import PlaybookError, load
 from relevo.service import Actor, Answer, Problem, Text, body, needs, of, respond, takes, write
+from relevo.service.candidates import sound
 from relevo.stream import Transaction
 
 router = APIRouter(prefix="/v1/playbooks", tags=["playbooks"])
@@ -47,7 +47,7 @@ class Approving(BaseModel):
 async def propose(request: Request, actor: Author) -> Response:
     proposal = await body(request, Proposal)
     _may_sign(request, actor, proposal.approvals)
-    version = _checked(proposal.documents)
+    version = sound(proposal.documents).version
 
     async def work(tx: Transaction) -> Answer:
         await publications.serialised(tx)
@@ -142,23 +142,6 @@ async def _proceed(tx: Transaction, proposed: Draft) -> Answer:
     )
     await publications.publish(tx, new)
     return Answer(published(new), status=201, events=[publication.event_of(new)])
-
-
-def _checked(documents: dict[str, str]) -> str:
-    """The version of valid documents. Raises Problem 422 with every mistake: file, line, message, hint."""
-    try:
-        return load(documents).version
-    except PlaybookError as error:
-        problems = [
-            {"file": one.file, "line": one.line, "message": one.message, "hint": one.hint} for one in error.problems
-        ]
-        raise Problem(
-            422,
-            "Not a valid playbook",
-            detail=f"{len(problems)} to mend, the first: {error.problems[0]}",
-            field="documents",
-            more={"problems": problems},
-        ) from None
 
 
 def role_of(settings: Settings, actor: Actor) -> str:

@@ -1,13 +1,11 @@
-"""SQL on what really was, for a simulation: assignments, absences, the active playbook's text."""
+"""SQL on what really was, for a simulation: assignments, absences."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from handoff.answer import OPEN
 from handoff.days import Absent, Days, Past
 from relevo.stream import Transaction
 
-_DOCUMENTS = "select documents from playbook where revision = $1"
 # Whatever is with sales, or was at `since` or later; and whose a won company is.
 _ASSIGNMENTS = """
 select lead_id, cycle, rep, company_domain, assigned_at, case when stage <> all($2::text[]) then changed_at end,
@@ -16,12 +14,6 @@ from assignment where rep is not null and assigned_at is not null and not manage
   and (stage = 'won' or stage = any($2::text[]) or changed_at >= $1)
 """
 _ABSENCES = "select rep, from_at, until_at from away where until_at is null or until_at > $1"
-
-
-async def documents(tx: Transaction) -> Mapping[str, str]:
-    """The active playbook's six files."""
-    found: Mapping[str, str] = (await tx.driver_sql(_DOCUMENTS, tx.stamp.revision)).scalar_one()
-    return found
 
 
 async def days(tx: Transaction, since: datetime) -> Days:

@@ -17,6 +17,7 @@ from relevo.events.leads import Score, Snapshot, Trigger
 from relevo.events.vocabulary import Grade, Level
 from relevo.playbook import Playbook, Rule, Team, load, mql_values
 from relevo.service import Text
+from relevo.service.candidates import Since
 
 MOST: Final = 10_000  # MQLs of one side
 BODY_LIMIT: Final = 32 * 1024 * 1024
@@ -50,7 +51,9 @@ class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     documents: dict[str, Text] = Field(description="The candidate's six files: name → text.")
-    since: AwareDatetime = Field(description="What reps had before counts as their load.")
+    since: Since = Field(
+        description="What reps had before counts as their load. A moment, or how long ago by this system's clock: 90d."
+    )
     mqls: list[Qualified] = Field(max_length=MOST, description="The candidate's, of scoring's simulation.")
     current: list[Qualified] | None = Field(
         default=None, max_length=MOST, description="The active playbook's; left out: the same as the candidate's."

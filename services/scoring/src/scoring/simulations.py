@@ -1,21 +1,18 @@
 """`POST /v1/simulations`: a candidate playbook beside the active one, over what was recorded; `GET /v1/feedback`: what
 sales' answers say of the active one, and a change to try. Neither writes anything."""
 
-from asyncio import Lock
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from datetime import timedelta
+from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Request
-from pydantic import AwareDatetime, BaseModel, Field
-from sqlalchemy import text
+from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
-from relevo.playbook import PlaybookError, load
-from relevo.playbook.values import Duration
 from relevo.service import Actor, Problem, Text, body, needs, of, respond, takes
+from relevo.service.candidates import Since, active, moment, one_at_a_time, refuse_another, sound
 from relevo.service.web import to_json
 from scoring import feedback, kept
 from scoring.simulate import Job, Progress, simulate
@@ -24,14 +21,11 @@ from scoring.simulation import Simulation
 router = APIRouter(prefix="/v1/simulations", tags=["playbook"])
 
 LINES = "application/x-ndjson"
-_DOCUMENTS = text("select documents from playbook where revision = :revision")
-_one_at_a_time = Lock()
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Wanted(BaseModel):
     documents: dict[str, Text] = Field(description="The candidate's six files: name → text.")
-    since: AwareDatetime | Duration = Field(
+    since: Since = Field(
         description="MQLs from then on are compared; what was before counts into scores. A moment, or how long ago by"
         " this system's clock: 90d."
     )
@@ -49,28 +43,20 @@ async def run(request: Request, actor: Annotated[Actor, Depends(needs("playbook"
     wanted = await body(request, Wanted)
     if actor.rep is not None:
         raise Problem(403, "Not for a rep", detail="A simulation shows everybody's leads.")
-    try:
-        load(wanted.documents)
-    except PlaybookError as error:
-        raise Problem(422, "The playbook is not sound", detail=str(error)) from None
-    if _one_at_a_time.locked():
-        raise Problem(409, "A simulation is running", detail="Try again when it has ended.")
+    sound(wanted.documents)
+    refuse_another()
     service = of(request)
     async with service.transaction() as tx:
-        documents = (await tx.execute(_DOCUMENTS, {"revision": tx.stamp.revision})).scalar_one()
+        documents = await active(tx)
         until = tx.now
-    job = Job(service.settings.database or "", documents, wanted.documents, _moment(wanted.since, until), until)
+    job = Job(service.settings.database or "", documents, wanted.documents, moment(wanted.since, until), until)
     if LINES in request.headers.get("accept", ""):
         return StreamingResponse(_lines(job), media_type=LINES)
     return respond(await _result(job))
 
 
-def _moment(since: datetime | timedelta, until: datetime) -> datetime:
-    return since if isinstance(since, datetime) else until - min(since, until - EPOCH)
-
-
 async def _result(job: Job) -> Simulation:
-    async with _one_at_a_time, aclosing(simulate(job)) as steps:
+    async with one_at_a_time, aclosing(simulate(job)) as steps:
         async for step in steps:
             if isinstance(step, Simulation):
                 return step
@@ -108,12 +94,12 @@ async def show_feedback(request: Request, actor: Annotated[Actor, Depends(needs(
         raise Problem(403, "Not for a rep", detail="Feedback speaks of everybody's leads.")
     service = of(request)
     async with service.transaction() as tx:
-        documents = (await tx.execute(_DOCUMENTS, {"revision": tx.stamp.revision})).scalar_one()
+        documents = await active(tx)
         answers, until, playbook = await kept.answered(tx), tx.now, tx.playbook
     found = feedback.lines(answers)
     proposal = feedback.propose(found, answers, playbook, documents)
     effect = None
-    if proposal is not None and not _one_at_a_time.locked():
+    if proposal is not None and not one_at_a_time.locked():
         job = Job(service.settings.database or "", documents, proposal.documents, until - timedelta(days=90), until)
         effect = _effect(await _result(job))
     said = [each.accepted for each in answers if each.accepted is not None]
@@ -135,7 +121,7 @@ def _effect(found: Simulation) -> Effect:
 
 
 async def _lines(job: Job) -> AsyncIterator[bytes]:
-    async with _one_at_a_time, aclosing(simulate(job)) as steps:
+    async with one_at_a_time, aclosing(simulate(job)) as steps:
         async for step in steps:
             line = orjson.dumps(step._asdict()) if isinstance(step, Progress) else to_json(step)
             yield line + b"\n"

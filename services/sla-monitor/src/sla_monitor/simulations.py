@@ -8,8 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from relevo.events import PlaybookStamp
 from relevo.events.vocabulary import ClockKind
-from relevo.playbook import Playbook, PlaybookError, load
+from relevo.playbook import Playbook
 from relevo.service import Problem, Text
+from relevo.service.candidates import sound
 from sla_monitor.agreement import Agreement, Owner
 from sla_monitor.simulation import Assumed, Outcome, Result, Tally, recorded, simulate, tally
 from sla_monitor.trip import Trip
@@ -84,23 +85,9 @@ class Simulated(BaseModel):
     promises: list[PromiseShown] | None
 
 
-def candidate(documents: Mapping[str, str] | None, active: Playbook) -> Playbook:
-    """Raises Problem 422 with every mistake: file, line, message, hint."""
-    if documents is None:
-        return active
-    try:
-        return load(documents)
-    except PlaybookError as error:
-        problems = [{"file": e.file, "line": e.line, "message": e.message, "hint": e.hint} for e in error.problems]
-        detail = f"{len(problems)} to mend, the first: {error.problems[0]}"
-        raise Problem(
-            422, "Not a valid playbook", detail=detail, field="documents", more={"problems": problems}
-        ) from None
-
-
 def simulated(asked: Simulation, active: Playbook, known: Mapping[Key, Trip], now: datetime) -> Simulated:
     """PURE, and some seconds of work where thousands are asked for. Raises Problem 422."""
-    book = candidate(asked.documents, active)
+    book = active if asked.documents is None else sound(asked.documents)
     agreement = Agreement(PlaybookStamp(revision=1, version=book.version), book)
     real = {key: trip.clocks for key, trip in known.items()}
     assumed = [_assumed(each, known.get((each.lead_id, each.cycle))) for each in asked.assignments]

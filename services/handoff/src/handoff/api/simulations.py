@@ -10,12 +10,10 @@ from starlette.responses import Response
 from handoff import past
 from handoff.api.common import Planner
 from handoff.simulations import Job, Simulation, Wanted, simulated
-from relevo.playbook import PlaybookError, load
 from relevo.service import Problem, body, of, respond, takes
+from relevo.service.candidates import active, moment, one_at_a_time, refuse_another, sound
 
 router = APIRouter(prefix="/v1/simulations", tags=["playbook"])
-
-_one_at_a_time = asyncio.Lock()
 
 
 @router.post(
@@ -29,15 +27,11 @@ async def run(request: Request, actor: Planner) -> Response:
     if actor.rep is not None:
         raise Problem(403, "Not for a rep", detail="A simulation shows everybody's leads.")
     wanted = await body(request, Wanted)
-    try:
-        load(wanted.documents)
-    except PlaybookError as error:
-        raise Problem(422, "The playbook is not sound", detail=str(error), field="documents") from None
-    if _one_at_a_time.locked():
-        raise Problem(409, "A simulation is running", detail="Try again when it has ended.")
-    async with _one_at_a_time:
+    sound(wanted.documents)
+    refuse_another()
+    async with one_at_a_time:
         async with of(request).transaction() as tx:
-            documents, days = await past.documents(tx), await past.days(tx, wanted.since)
+            documents, days = await active(tx), await past.days(tx, moment(wanted.since, tx.now))
         mqls = [each.mql() for each in wanted.mqls]
         current = mqls if wanted.current is None else [each.mql() for each in wanted.current]
         job = Job((documents, current), (wanted.documents, mqls), days)
