@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from handoff.days import Absent, Days, Mql, Past
+from handoff.days import Absent, Days, Given, Mql, Past
 from handoff.handlers import assign_leads
-from handoff.simulation import Given, replay
+from handoff.simulation import replay
 from relevo.events import LeadAssigned, LeadQualified
 from relevo.playbook import Playbook, load
 

@@ -1,4 +1,5 @@
-"""PURE: what a simulation knows of the days it replays: who qualified, who was away, how long leads were with sales."""
+"""PURE: the days that a simulation replays: who qualified, who was away, how long leads were with sales; and
+where each lead stands as they pass."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,3 +57,35 @@ class Days:
         each = {(past.lead_id, past.cycle): past.held for past in self.past}
         ended = [took.total_seconds() for took in each.values() if took is not None]
         return each, timedelta(seconds=median(ended)) if ended else None
+
+
+class Given(NamedTuple):
+    """`rep` None: it waits to the end."""
+
+    lead_id: UUID
+    cycle: int
+    mql_at: datetime
+    at: datetime
+    team: str
+    rule: str
+    priority: int
+    rep: str | None
+
+
+class Waiting(NamedTuple):
+    """In the order of a queue."""
+
+    before: int  # its priority, negative: the higher goes first
+    at: datetime
+    number: int
+    mql: Mql
+    rule: str
+
+
+class Held(NamedTuple):
+    """A lead at its rep's; `won`: the company stays that rep's when it ends."""
+
+    key: Key
+    rep: str
+    company: str | None
+    won: bool

@@ -11,46 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import heappop, heappush
 from itertools import count
-from typing import NamedTuple
 from uuid import UUID
 
-from handoff.days import Absent, Days, Key, Mql
+from handoff.days import Absent, Days, Given, Held, Key, Mql, Waiting
 from handoff.eligible import NEW, Lead, RepState, TeamState, anybody, next_chance
 from handoff.evenness import Turns, deviation
 from handoff.route import Decision, after, after_turn, route, turn_of
 from relevo.playbook import Playbook
-
-
-class Given(NamedTuple):
-    """`rep` None: it waits to the end."""
-
-    lead_id: UUID
-    cycle: int
-    mql_at: datetime
-    at: datetime
-    team: str
-    rule: str
-    priority: int
-    rep: str | None
-
-
-class Waiting(NamedTuple):
-    """In the order of a queue."""
-
-    before: int  # its priority, negative: the higher goes first
-    at: datetime
-    number: int
-    mql: Mql
-    rule: str
-
-
-class Held(NamedTuple):
-    """A lead at its rep's; `won`: the company stays that rep's when it ends."""
-
-    key: Key
-    rep: str
-    company: str | None
-    won: bool
 
 
 @dataclass

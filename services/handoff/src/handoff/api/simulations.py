@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from handoff import past
 from handoff.api.common import Planner
-from handoff.simulations import Job, Simulation, Wanted, simulated
+from handoff.asked import Wanted
+from handoff.simulations import Job, Simulation, simulated
 from relevo.service import Problem, body, of, respond, takes
 from relevo.service.candidates import active, moment, one_at_a_time, refuse_another, sound
 
