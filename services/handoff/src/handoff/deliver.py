@@ -5,7 +5,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -17,7 +18,7 @@ from handoff.links import mint
 from handoff.schedule import next_try
 from handoff.settings import Settings
 from relevo.events import DeliveryFailed, DeliveryMade, Event
-from relevo.service import Next, Service, again_and_again
+from relevo.service import Next, Service, again_and_again, woken_by_commits
 from relevo.stream import Transaction
 from relevo.stream.transaction import is_infrastructure
 
@@ -36,30 +37,33 @@ async def deliver(service: Service) -> None:
     assert isinstance(settings, Settings)
     deliverer = Deliverer(service, Tools.of(settings))
     try:
-        await again_and_again(service, deliverer.start_due, at_most=1.0)
+        await again_and_again(service, deliverer.turn, at_most=1.0, wake=deliverer.wake)
     finally:
         await deliverer.finish()
 
 
 class Deliverer:
-    """The tries of this process that are under way, and those whose outcome is still to be recorded."""
+    """The tries of this process that are under way, and those whose outcome is still to be recorded. Each turn records
+    what has gathered and claims what is due in its place, in one transaction."""
 
     def __init__(self, service: Service, tools: Tools) -> None:
+        self.wake = woken_by_commits(service)
         self._service, self._tools = service, tools
         self._under_way: set[asyncio.Task[None]] = set()
         self._tried: list[Tried] = []
-        self._recording = asyncio.Lock()
         self._failure: BaseException | None = None
 
-    async def start_due(self) -> Next:
-        """Claim what is due and start sending it, as long as there is room and more than one claim's worth."""
+    async def turn(self) -> Next:
+        """As long as there is room and more than one claim's worth to send."""
         while True:
             if self._failure is not None:
                 raise self._failure
-            async with self._service.transaction() as tx:
-                room = AT_ONCE - len(self._under_way)
+            room = AT_ONCE - len(self._under_way)
+            async with self._recording() as (tx, recorded):
                 parcels = await pack(tx, self._tools, room) if room else []
-                # After a claim the next commit wakes us, that of its outcome at the latest: only the idle look ahead.
+                if parcels and not recorded and not any(each.links for each in parcels):
+                    await deliveries.commit_at_once(tx)
+                # After a claim its outcome wakes us: only the idle look ahead.
                 upcoming = Next(None if parcels else await deliveries.next_due(tx), tx.now)
             for each in parcels:
                 task = asyncio.create_task(self._send(each), name="notice")
@@ -68,40 +72,48 @@ class Deliverer:
             if len(parcels) < room or not room:
                 return upcoming
 
+    @asynccontextmanager
+    async def _recording(self) -> AsyncIterator[tuple[Transaction, int]]:
+        """A transaction that has recorded what was tried by now, and how many; if it fails, the next one does."""
+        tried, self._tried = self._tried, []
+        try:
+            async with self._service.transaction() as tx:
+                if tried:  # each once, though its lease may have ended meanwhile, and it been sent again
+                    once = {each.claimed.delivery_id: each for each in tried}
+                    tx.emit(*await record(tx, list(once.values())))
+                yield tx, len(tried)
+        except BaseException:
+            self._tried = tried + self._tried
+            raise
+
     async def finish(self) -> None:
-        """Wait for what is under way; each ends by its own deadline."""
+        """Wait for what is under way, each of which ends by its own deadline, and record it."""
         while self._under_way:
             await asyncio.wait(self._under_way)
+        until = time.monotonic() + LEASE_SECONDS
+        while self._tried:
+            try:
+                async with self._recording():
+                    pass
+            except Exception as error:
+                if not is_infrastructure(error):
+                    raise
+                if time.monotonic() > until:  # the leases are over: they are sent again, which is what we promise
+                    log.error("outcomes of notices not recorded", extra={"notices": len(self._tried)})
+                    break
+                await asyncio.sleep(0.5)
         await self._tools.close()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
             self._failure = self._failure or task.exception()
+        self.wake.set()
 
     async def _send(self, parcel: Parcel) -> None:
         this = await CHANNELS[parcel.claimed.kind](parcel, self._tools)
         TRIES.labels(this.outcome).inc()
-        self._tried.append(this)  # the list as it is by now: another batch may have been taken meanwhile
-        async with self._recording:  # while one batch commits, the next one gathers
-            tried, self._tried = self._tried, []
-            if tried:
-                await self._record(tried)
-
-    async def _record(self, tried: Sequence[Tried]) -> None:
-        until = time.monotonic() + LEASE_SECONDS
-        while True:
-            try:
-                async with self._service.transaction() as tx:
-                    tx.emit(*await record(tx, tried))
-                return
-            except Exception as error:
-                if not is_infrastructure(error):
-                    raise
-                if time.monotonic() > until:  # the leases are over: they are sent again, which is what we promise
-                    log.error("outcomes of notices not recorded", extra={"notices": len(tried)})
-                    return
-            await asyncio.sleep(0.5)
+        self._tried.append(this)
 
 
 async def pack(tx: Transaction, tools: Tools, most: int) -> list[Parcel]:
@@ -109,8 +121,6 @@ async def pack(tx: Transaction, tools: Tools, most: int) -> list[Parcel]:
     claimed = await deliveries.claim(tx, most)
     linked = [each for each in claimed if each.kind in ("email", "hubspot")]
     links = await mint(tx, tools.vault, tools.answers_at, linked) if linked else {}
-    if claimed and not linked:
-        await deliveries.commit_at_once(tx)
     parcels = []
     for each in claimed:
         rep = tx.playbook.routing.rep(each.rep) if each.rep and each.kind != "webhook" else None

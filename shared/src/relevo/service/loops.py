@@ -28,11 +28,16 @@ def woken_by_commits(service: Service) -> asyncio.Event:
 
 
 async def again_and_again(
-    service: Service, work: Callable[[], Awaitable[Next]], *, at_most: float, at_least: float = 0
+    service: Service,
+    work: Callable[[], Awaitable[Next]],
+    *,
+    at_most: float,
+    at_least: float = 0,
+    wake: asyncio.Event | None = None,
 ) -> None:
-    """Do `work` when it says, after each commit of this process, and every `at_most` seconds (other processes commit
-    too), with `at_least` seconds between. Ends by Stopping."""
-    wake = woken_by_commits(service)
+    """Do `work` when it says, after each commit of this process (or when `wake` is set, instead), and every `at_most`
+    seconds (other processes commit too), with `at_least` seconds between. Ends by Stopping."""
+    wake = wake or woken_by_commits(service)
     while True:
         try:
             when, now = await work()
