@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import psutil
+from msgspec.structs import replace
 from tests.bench.figures import Rounds, figure
 from tests.faults.rig import TERMS, Rig, accepted, assigned, rig
 from tests.sla.histories import documents

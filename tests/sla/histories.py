@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from msgspec.structs import replace
 from tests.sla.reference import Lead
 from tests.sla.world import BASE, CALENDARS, MINUTES, REPS, TEAMS, Fact, Terms
 

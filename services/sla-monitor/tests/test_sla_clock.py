@@ -1,6 +1,5 @@
 """Shows when each step of a promise is due, what fires, what a change of the agreement keeps, and what a fact does."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from uuid import UUID
@@ -8,9 +7,10 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from msgspec.structs import replace
 
 from relevo.calendar import always, calendar, elapsed
+from sla_monitor import rows
 from sla_monitor.clock import (
     Clock,
     Pause,
@@ -30,6 +30,7 @@ from sla_monitor.clock import (
     target,
 )
 from sla_monitor.ruling import Fact, after, rule
+from sla_monitor.watched import Watched
 
 LEAD = UUID("0190c0de-0000-7000-8000-000000000001")
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -526,7 +527,8 @@ def test_hearing_late_ends_like_hearing_at_once(acted, looked):
     assert any(fired.breach for fired in late.clock.fired) == (fact.at > at(14) and looked >= 4 * 60)
 
 
-def test_a_clock_survives_being_stored_as_json():
+def test_a_clock_survives_being_kept():
     clock, _ = fire(running(pauses=(Pause(at(10.5), at(11)), Pause(at(13)))), OFFICE, at(13))
-    stored = TypeAdapter(Clock).dump_json(clock)
-    assert TypeAdapter(Clock).validate_json(stored) == clock
+    watched = Watched(clock, LEAD, 1, "north", None, "office", "0" * 16, at(14), None, None, None, "why", at(13))
+    kept = {name: column[0] for name, column in zip(rows.CLOCK, rows.of_clocks([watched]), strict=True)}
+    assert rows.to_clock([kept[name] for name in rows.WATCHED]) == watched

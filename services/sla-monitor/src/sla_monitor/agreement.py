@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from relevo.calendar import Calendar
 from relevo.events import LeadQualified, PlaybookStamp
 from relevo.events.vocabulary import ClockKind
@@ -10,8 +12,7 @@ from relevo.playbook import Activation, Playbook, Policy, RuleFailed, Verdict, m
 from sla_monitor.clock import Promise, Rung
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """Whose lead it is. `calendar`: the rep's, as handoff named it, for a rep this playbook does not know (yet)."""
 
     team: str
@@ -19,8 +20,7 @@ class Owner:
     calendar: str | None = None
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What a clock runs under: the promise, and the id of the calendar that counts its time."""
 
     promise: Promise

@@ -8,10 +8,13 @@ What the world does to a clock (answers, pauses, late knowledge) is decided in `
 `relevo.calendar.NeverOpens` where the calendar stays shut for ten years.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 from uuid import UUID, uuid5
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from relevo.calendar import Calendar, deadline, elapsed
 from relevo.events.vocabulary import ClockKind, StepAct
@@ -20,16 +23,14 @@ NONE = timedelta(0)
 _CLOCKS = UUID("5f0c7a52-6d0e-4b6e-9a53-0f6b2f6a4c11")  # namespace of clock ids
 
 
-@dataclass(frozen=True)
-class Rung:
+class Rung(Struct, frozen=True):
     """A step of a policy's ladder: so long after the start, in the clock's time, do this."""
 
     at: timedelta
     do: StepAct
 
 
-@dataclass(frozen=True)
-class Promise:
+class Promise(Struct, frozen=True):
     """A policy, resolved to plain times. `again` is the target of an `answer` clock after a reassignment."""
 
     policy: str
@@ -39,8 +40,7 @@ class Promise:
     max_reassign: int = 2
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How the lead stands in this cycle: who has it, how often a step moved it on, whether anyone spoke to it."""
 
     version: int = 0  # of the assignment; 0: nobody has had it yet
@@ -50,16 +50,14 @@ class Standing:
     contacted: bool = False
 
 
-@dataclass(frozen=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """Half-open; `end` None: still paused."""
 
     start: datetime
     end: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Fired:
+class Fired(Struct, frozen=True):
     """A step that was fired. `event_id` is the id of the event that said so, and what a correction retracts."""
 
     event_id: UUID
@@ -74,8 +72,7 @@ class Fired:
     rep: str | None
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """One running promise; `begin` makes it. Everything a row needs to keep."""
 
     id: UUID
@@ -92,8 +89,7 @@ class Clock:
     closed_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """A step and when it is due. `key` names it across changes of policy: the n-th warning of a kind comes once."""
 
     index: int  # in the policy's ladder; the target comes after the ladder where no rung stands on it
@@ -138,17 +134,34 @@ Steps = tuple[Step, ...]
 
 def steps(clock: Clock, cal: Calendar) -> Steps:
     """Every step in order, the target among them, fired or not."""
-    goal, full = target(clock), clock.promise.target
-    found: list[Step] = []
+    return tuple(
+        Step(each.index, each.key, each.after, _act(clock, each.do), each.breach, due(clock, cal, each.after))
+        for each in _planned(clock.promise, target(clock))
+    )
+
+
+class _Planned(Struct, frozen=True):
+    """A `Step` as far as the promise alone says."""
+
+    index: int
+    key: str
+    after: timedelta
+    do: StepAct | None
+    breach: bool
+
+
+@lru_cache(maxsize=1_000)  # as many promises as a few playbooks make; each is kept to thousands of leads
+def _planned(promise: Promise, goal: timedelta) -> tuple[_Planned, ...]:
+    found: list[_Planned] = []
     seen: dict[str, int] = {}
-    for index, rung in enumerate(clock.promise.ladder):
+    for index, rung in enumerate(promise.ladder):
         # With the target the whole ladder shrinks, times and shares alike: its order is what the playbook checked.
-        after = rung.at if goal == full else _scaled(rung.at, goal, full)
+        after = rung.at if goal == promise.target else _scaled(rung.at, goal, promise.target)
         seen[rung.do] = seen.get(rung.do, 0) + 1
         key = "target" if after == goal else f"{rung.do}.{seen[rung.do]}"
-        found.append(Step(index, key, after, _act(clock, rung.do), after >= goal, due(clock, cal, after)))
+        found.append(_Planned(index, key, after, rung.do, after >= goal))
     if all(step.key != "target" for step in found):
-        found.append(Step(len(found), "target", goal, None, True, due(clock, cal, goal)))
+        found.append(_Planned(len(found), "target", goal, None, True))
     return tuple(sorted(found, key=lambda step: step.after))
 
 
@@ -157,7 +170,7 @@ def _scaled(time: timedelta, goal: timedelta, full: timedelta) -> timedelta:
     return timedelta(microseconds=(time // tiny) * (goal // tiny) // (full // tiny))
 
 
-def _act(clock: Clock, do: StepAct) -> StepAct:
+def _act(clock: Clock, do: StepAct | None) -> StepAct | None:
     """What a step really asks for: no endless loop, no reassigning after contact, and a manager keeps the lead."""
     if do not in ("reassign", "fallback"):
         return do
@@ -168,12 +181,14 @@ def _act(clock: Clock, do: StepAct) -> StepAct:
 
 def due(clock: Clock, cal: Calendar, after: timedelta) -> datetime | None:
     """When `after` will have elapsed; None if the clock is paused before that."""
+    if not clock.pauses:
+        counted = after <= clock.counted  # a change of policy made it due: at the change, never before
+        return clock.counted_from if counted else deadline(cal, clock.counted_from, after - clock.counted)
     closed = [(pause.start, pause.end) for pause in clock.pauses if pause.end is not None]
     still_since = clock.pauses[-1].start if clock.pauses and clock.pauses[-1].end is None else None
     if after > clock.counted:
         at = deadline(cal, clock.counted_from, after - clock.counted, closed)
         return None if still_since is not None and still_since < at else at
-    # A change of policy made it due: at the change, never before, and not inside a pause.
     at = clock.counted_from
     for start, end in closed:
         at = end if start <= at < end else at

@@ -1,10 +1,10 @@
 """One batch of due steps: lock, look again, fire, say so; claim, state and events in one transaction."""
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from msgspec.structs import replace
 from prometheus_client import Counter, Histogram
 
 from relevo.calendar import NeverOpens

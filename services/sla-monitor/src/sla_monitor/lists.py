@@ -5,7 +5,7 @@ from uuid import UUID
 
 from relevo.stream import Transaction
 from sla_monitor import rows
-from sla_monitor.queries import names
+from sla_monitor.queries import WATCHED, names
 from sla_monitor.shown import BreachShown
 from sla_monitor.watched import Watched
 
@@ -25,7 +25,7 @@ _BREACH = {**rows.BREACH, "corrected_at": "timestamptz", "acted_at": "timestampt
 
 async def clocks(tx: Transaction, wanted: Wanted, after: int, at_most: int) -> list[tuple[int, Watched]]:
     """Up to `at_most` after that place, each with its own."""
-    found = await _page(tx, "clock", names(rows.CLOCK, "clock"), wanted, after, at_most)
+    found = await _page(tx, "clock", WATCHED, wanted, after, at_most)
     return [(row.seq, rows.to_clock(row)) for row in found]
 
 

@@ -3,8 +3,9 @@
 An undone merge leaves assignments and clocks with the survivor: history is not rewritten.
 """
 
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from relevo.calendar import NeverOpens, always
 from relevo.events import LeadMerged

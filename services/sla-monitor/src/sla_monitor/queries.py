@@ -44,6 +44,8 @@ def names(types: Mapping[str, str], table: str) -> str:
     )
 
 
+WATCHED = names({name: rows.CLOCK[name] for name in rows.WATCHED}, "clock")  # as `rows.to_clock` takes it
+
 # A conflicting row is locked by `do update` and, because of `where false`, not written.
 _LOCK_LEADS = (
     "insert into lead (lead_id) select id from unnest($1::uuid[]) as id order by id"
@@ -59,7 +61,7 @@ _TRIPS = (
     " join unnest($1::uuid[], $2::int[]) as asked (lead_id, cycle) using (lead_id, cycle)"
 )
 _CLOCKS = (
-    f"select {names(rows.CLOCK, 'clock')} from clock"  # noqa: S608
+    f"select {WATCHED} from clock"  # noqa: S608
     " join unnest($1::uuid[], $2::int[]) as asked (lead_id, cycle) using (lead_id, cycle) order by seq"
 )
 _DOCUMENTS = (
@@ -159,7 +161,7 @@ _DUE = (
     " union all (select lead_id, clock_id, next_due from clock where next_due > $1 order by next_due limit 1)"
 )
 _DUE_OF = (
-    f"select {names(rows.CLOCK, 'clock')} from clock"  # noqa: S608
+    f"select {WATCHED} from clock"  # noqa: S608
     " where lead_id = any($1::uuid[]) and next_due <= $2"
 )
 _OPEN_UNDER = "select lead_id, cycle from clock where state in ('running', 'paused', 'breached') and playbook"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import orjson
-from pydantic import TypeAdapter
 
 from relevo.events import SlaBreached
 from sla_monitor.agreement import Owner
@@ -31,7 +31,13 @@ BREACH = {
     "late_because": "text", "elapsed_seconds": "float",
 }  # fmt: skip
 
-_CLOCKS = TypeAdapter(Clock)
+WATCHED = (  # what a clock is read from, in the order of `Watched`; the rest of its columns is for those who search
+    "body", "lead_id", "cycle", "team", "assignment_id", "calendar", "playbook", "due_at", "next_due", "late", "trace",
+    "problem", "changed_at",
+)  # fmt: skip
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Clock).decode
 
 Columns = tuple[list[Any], ...]
 
@@ -52,21 +58,15 @@ def _clock_row(watched: Watched) -> tuple[Any, ...]:
         clock.id, watched.lead_id, watched.cycle, clock.kind, clock.promise.policy, state_of(clock),
         clock.standing.version, clock.standing.rep, watched.team, watched.assignment_id, watched.calendar,
         watched.playbook, clock.started_at, watched.due_at, watched.next_due, clock.closed_at, watched.late,
-        watched.trace, watched.problem, watched.changed_at, _CLOCKS.dump_json(clock).decode(),
+        watched.trace, watched.problem, watched.changed_at, _encode(clock).decode(),
         counted_at, kept,
     )  # fmt: skip
 
 
 def to_clock(row: Sequence[Any]) -> Watched:
-    """A clock out of a row whose first columns are those of `CLOCK`."""
-    (
-        _, lead_id, cycle, _, _, _, _, _, team, assignment_id, calendar, playbook, _, due_at, next_due, _, late, trace,
-        problem, changed_at, body, *_,
-    ) = row  # fmt: skip
-    return Watched(
-        _CLOCKS.validate_json(body), lead_id, cycle, team, assignment_id, calendar, playbook, due_at, next_due, late,
-        trace, problem, changed_at,
-    )  # fmt: skip
+    """A clock out of a row whose first columns are those of `WATCHED`."""
+    body, *others = row[: len(WATCHED)]
+    return Watched(_decode(body), *others)
 
 
 def of_trips(trips: Sequence[Trip]) -> Columns:

@@ -1,8 +1,10 @@
 """PURE: what a fact does to a clock. Met, ended, paused, moved on; and late knowledge, which retracts a breach."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from relevo.calendar import Calendar
 from relevo.events.vocabulary import ClockKind
@@ -31,8 +33,7 @@ ENDED_BY: dict[ClockKind, frozenset[FactKind]] = {
 }
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """Something that happened to a lead in this cycle, as told by `assignments`, `leads` or `privacy`.
 
     `at` is when it happened, which may be long before it is heard of. `merged`: this lead lost a merge.
@@ -47,8 +48,7 @@ class Fact:
     onward: bool = False  # rejected: the lead stays with sales and goes to the next team
 
 
-@dataclass(frozen=True)
-class Ruling:
+class Ruling(Struct, frozen=True):
     """The clock after a fact, and what is to be said of it."""
 
     clock: Clock

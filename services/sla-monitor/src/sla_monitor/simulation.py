@@ -6,10 +6,12 @@ broken, or still open. Where somebody else had the lead, or no clock of that kin
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from relevo.calendar import NeverOpens
 from relevo.events.vocabulary import ClockKind

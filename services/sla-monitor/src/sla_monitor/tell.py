@@ -1,8 +1,9 @@
 """PURE: what is said of a clock, as events."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from relevo.events import PlaybookStamp, SlaBreached, SlaCorrected, SlaMet, SlaStarted, SlaWarned
 from sla_monitor.clock import Fired, target
@@ -12,8 +13,7 @@ from sla_monitor.watched import Watched
 SlaEvent = SlaStarted | SlaWarned | SlaBreached | SlaMet | SlaCorrected
 
 
-@dataclass(frozen=True)
-class Now:
+class Now(Struct, frozen=True):
     """The moment of deciding, and under which playbook; `trace` of what caused it."""
 
     at: datetime

@@ -1,9 +1,11 @@
 """PURE: what an event, or a new agreement, does to the promises made to a lead in one of its trips through sales."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from relevo.calendar import NeverOpens, always
 from relevo.events import (
@@ -42,20 +44,22 @@ _KINDS: dict[type[OfLead], FactKind] = {
 _NEW = Standing()
 
 
-@dataclass(frozen=True)
-class Trip:
+class Trip(Struct, frozen=True):
     """A lead in one cycle: who has it, what the policies' conditions may ask about it, its clocks."""
 
     lead_id: UUID
     cycle: int
     mql_at: datetime
     owner: Owner
-    about: Mapping[str, object] = field(repr=False)  # a person's data: stays out of logs
+    about: Mapping[str, object]
     assignment_id: UUID | None = None
     standing: Standing = _NEW
     reviewed_at: datetime | None = None  # when sales first took it, or sent it back for good
     accepted: bool | None = None  # which of the two
     clocks: tuple[Watched, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Trip({self.lead_id}, {self.cycle})"  # `about` is a person's data: it stays out of logs
 
 
 def fact_of(event: OfLead) -> Fact:

@@ -1,9 +1,11 @@
 """PURE: a clock with what belongs to it: whose lead, which hours, when it is looked at next, what can't be reckoned."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from relevo.calendar import Calendar, NeverOpens
 from sla_monitor.clock import Clock, Step, Steps, pending, steps
@@ -11,8 +13,7 @@ from sla_monitor.clock import Clock, Step, Steps, pending, steps
 State = Literal["running", "paused", "breached", "met", "ended"]
 
 
-@dataclass(frozen=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """One row of the table `clock`."""
 
     clock: Clock
