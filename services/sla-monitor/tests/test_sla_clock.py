@@ -530,5 +530,5 @@ def test_hearing_late_ends_like_hearing_at_once(acted, looked):
 def test_a_clock_survives_being_kept():
     clock, _ = fire(running(pauses=(Pause(at(10.5), at(11)), Pause(at(13)))), OFFICE, at(13))
     watched = Watched(clock, LEAD, 1, "north", None, "office", "0" * 16, at(14), None, None, None, "why", at(13))
-    kept = {name: column[0] for name, column in zip(rows.CLOCK, rows.of_clocks([watched]), strict=True)}
+    kept = dict(zip(rows.CLOCK, rows.clock_row(watched), strict=True))
     assert rows.to_clock([kept[name] for name in rows.WATCHED]) == watched

@@ -121,6 +121,10 @@ def begin(
     return Clock(identity, kind, promise, started_at, standing.version, standing, NONE, started_at, pauses)
 
 
+def is_paused(clock: Clock) -> bool:
+    return bool(clock.pauses) and clock.pauses[-1].end is None
+
+
 def target(clock: Clock) -> timedelta:
     """What this clock promises: a reassigned lead is to be answered faster."""
     promise = clock.promise
@@ -185,7 +189,7 @@ def due(clock: Clock, cal: Calendar, after: timedelta) -> datetime | None:
         counted = after <= clock.counted  # a change of policy made it due: at the change, never before
         return clock.counted_from if counted else deadline(cal, clock.counted_from, after - clock.counted)
     closed = [(pause.start, pause.end) for pause in clock.pauses if pause.end is not None]
-    still_since = clock.pauses[-1].start if clock.pauses and clock.pauses[-1].end is None else None
+    still_since = clock.pauses[-1].start if is_paused(clock) else None
     if after > clock.counted:
         at = deadline(cal, clock.counted_from, after - clock.counted, closed)
         return None if still_since is not None and still_since < at else at

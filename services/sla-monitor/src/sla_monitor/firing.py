@@ -1,5 +1,6 @@
 """One batch of due steps: lock, look again, fire, say so; claim, state and events in one transaction."""
 
+from collections import Counter as Counted
 from collections.abc import Callable, Collection
 from datetime import datetime
 from uuid import UUID
@@ -47,11 +48,12 @@ async def fire_due(tx: Transaction, leads: Collection[UUID], until: datetime, wh
     steps = sorted(((step, watched) for watched, steps in fired for step in steps), key=lambda each: each[0].due_at)
     now = Now(tx.now, tx.stamp)
     events = [(tell.fired(watched, step, now, why(watched, step)), step) for step, watched in steps]
-    await queries.save_clocks(tx, [watched for watched, _ in fired])
+    await queries.save_fired(tx, [watched for watched, _ in fired])
     await queries.save_breaches(tx, [(e, step.key == "target") for e, step in events if isinstance(e, SlaBreached)])
     tx.emit(*(event for event, _ in events))
+    for (kind, do), many in Counted((event.kind, event.do or "count") for event, _ in events).items():
+        STEPS.labels(kind, do).inc(many)
     for event, _ in events:
-        STEPS.labels(event.kind, event.do or "count").inc()
         LATENESS.observe(event.lateness_seconds)
     return len(events)
 

@@ -46,7 +46,8 @@ PROBLEMS = Counter("relevo_sla_problems", "What sla-monitor could not do with an
 )  # fmt: skip
 async def keep_clocks(tx: Transaction, events: Sequence[OfLead]) -> Sequence[Event]:
     """Six statements for a batch, however long: locks, tombstones, clocks, standings; standings, clocks (and their
-    outbox rows). One more where clocks run under an earlier playbook, one where a breach is taken back."""
+    outbox rows). Two more where some are new and some known, one where clocks run under an earlier playbook, one where
+    a breach is taken back."""
     await queries.lock_leads(tx, (event.lead_id for event in events))
     erased = await queries.erased(tx, {event.lead_id for event in events})
     known = await queries.trips(tx, {_key(event) for event in events})

@@ -28,12 +28,12 @@ def _unnest(types: Mapping[str, str]) -> str:
     return "unnest(" + ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(types.values(), 1)) + ")"
 
 
-def _upsert(table: str, types: Mapping[str, str], key: tuple[str, ...]) -> str:
-    names = ", ".join(types)
-    changes = ", ".join(f"{name} = excluded.{name}" for name in types if name not in key)
+def _update(table: str, types: Mapping[str, str], key: tuple[str, ...]) -> str:
+    changes = ", ".join(f"{name} = new.{name}" for name in types if name not in key)
+    same = " and ".join(f"{table}.{name} = new.{name}" for name in key)
     return (
-        f"insert into {table} ({names}) select * from {_unnest(types)}"  # noqa: S608  no value in it
-        f" on conflict ({', '.join(key)}) do update set {changes}"
+        f"update {table} set {changes} from {_unnest(types)} as new ({', '.join(types)})"  # noqa: S608  no value in it
+        f" where {same}"
     )
 
 
@@ -68,8 +68,9 @@ _DOCUMENTS = (
     "select distinct on (version) version, documents::text from playbook where version = any($1::text[])"
     " and problem is null"
 )
-_SAVE_TRIPS = _upsert("standing", rows.STANDING, ("lead_id", "cycle"))
-_SAVE_CLOCKS = _upsert("clock", rows.CLOCK, ("clock_id",))
+_CHANGE_TRIPS = _update("standing", rows.STANDING, ("lead_id", "cycle"))
+_CHANGE_CLOCKS = _update("clock", rows.CLOCK, ("clock_id",))
+_CHANGE_FIRED = _update("clock", {name: rows.CLOCK[name] for name in rows.FIRED}, ("clock_id",))
 _SAVE_BREACHES = f"insert into breach ({', '.join(rows.BREACH)}) select * from {_unnest(rows.BREACH)}"  # noqa: S608
 _CORRECT = (
     "update breach set corrected_at = $1, acted_at = wrong.acted_at"
@@ -79,12 +80,12 @@ _CORRECT = (
 
 
 async def lock_leads(tx: Transaction, leads: Iterable[UUID]) -> None:
-    await tx.driver_sql(_LOCK_LEADS, sorted(set(leads)))
+    await tx.driver_sql(_LOCK_LEADS, list(set(leads)))
 
 
 async def lock_free(tx: Transaction, leads: Iterable[UUID]) -> list[UUID]:
     """Lock those of the leads that nobody else is working at just now, and that are not erased."""
-    return list((await tx.driver_sql(_LOCK_FREE, sorted(set(leads)))).scalars())
+    return list((await tx.driver_sql(_LOCK_FREE, list(set(leads)))).scalars())
 
 
 async def erased(tx: Transaction, leads: Collection[UUID]) -> set[UUID]:
@@ -127,17 +128,25 @@ def _compiled(documents: str) -> Playbook | None:
 
 
 async def save(tx: Transaction, before: Mapping[Key, Trip], now: Mapping[Key, Trip]) -> None:
-    """What has changed of these trips and their clocks."""
-    known = {id(watched) for trip in before.values() for watched in trip.clocks}
-    changed = [trip for key, trip in now.items() if trip is not before.get(key)]
+    """What is new and what has changed of these trips and their clocks; `before` is all that was kept of them."""
+    new = [trip for key, trip in now.items() if key not in before]
+    changed = [trip for key, trip in now.items() if key in before and trip is not before[key]]
+    kept = {watched.clock.id: watched for trip in before.values() for watched in trip.clocks}
+    clocks = [watched for trip in (*new, *changed) for watched in trip.clocks]
+    if new:
+        await tx.copy("standing", tuple(rows.STANDING), [rows.trip_row(trip) for trip in new])
     if changed:
-        await tx.driver_sql(_SAVE_TRIPS, *rows.of_trips(changed))
-    await save_clocks(tx, [watched for trip in changed for watched in trip.clocks if id(watched) not in known])
+        await tx.driver_sql(_CHANGE_TRIPS, *rows.columns(rows.trip_row(trip) for trip in changed))
+    if begun := [rows.clock_row(watched) for watched in clocks if watched.clock.id not in kept]:
+        await tx.copy("clock", tuple(rows.CLOCK), begun)
+    if moved := [w for w in clocks if w.clock.id in kept and w is not kept[w.clock.id]]:
+        await tx.driver_sql(_CHANGE_CLOCKS, *rows.columns(map(rows.clock_row, moved)))
 
 
-async def save_clocks(tx: Transaction, clocks: Sequence[Watched]) -> None:
+async def save_fired(tx: Transaction, clocks: Sequence[Watched]) -> None:
+    """What firing has changed of clocks that are kept."""
     if clocks:
-        await tx.driver_sql(_SAVE_CLOCKS, *rows.of_clocks(clocks))
+        await tx.driver_sql(_CHANGE_FIRED, *rows.columns(map(rows.fired_row, clocks)))
 
 
 async def save_breaches(tx: Transaction, breaches: Sequence[tuple[SlaBreached, bool]]) -> None:

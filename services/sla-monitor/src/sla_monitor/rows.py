@@ -36,22 +36,28 @@ WATCHED = (  # what a clock is read from, in the order of `Watched`; the rest of
     "problem", "changed_at",
 )  # fmt: skip
 
+FIRED = ("clock_id", "state", "due_at", "next_due", "problem", "body", "counted_at", "kept")  # of `fired_row`
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Clock).decode
 
-Columns = tuple[list[Any], ...]
 
-
-def columns(rows: Iterable[tuple[Any, ...]]) -> Columns:
+def columns(rows: Iterable[tuple[Any, ...]]) -> tuple[list[Any], ...]:
     """Rows to one array per column."""
     return tuple(map(list, zip(*rows, strict=True)))
 
 
-def of_clocks(clocks: Sequence[Watched]) -> Columns:
-    return columns(_clock_row(watched) for watched in clocks)
+def fired_row(watched: Watched) -> tuple[Any, ...]:
+    """What firing may change of a clock."""
+    clock = watched.clock
+    counted_at, kept = verdict(watched) or (None, None)
+    return (
+        clock.id, state_of(clock), watched.due_at, watched.next_due, watched.problem, _encode(clock).decode(),
+        counted_at, kept,
+    )  # fmt: skip
 
 
-def _clock_row(watched: Watched) -> tuple[Any, ...]:
+def clock_row(watched: Watched) -> tuple[Any, ...]:
     clock = watched.clock
     counted_at, kept = verdict(watched) or (None, None)
     return (
@@ -69,11 +75,7 @@ def to_clock(row: Sequence[Any]) -> Watched:
     return Watched(_decode(body), *others)
 
 
-def of_trips(trips: Sequence[Trip]) -> Columns:
-    return columns(_trip_row(trip) for trip in trips)
-
-
-def _trip_row(trip: Trip) -> tuple[Any, ...]:
+def trip_row(trip: Trip) -> tuple[Any, ...]:
     owner, standing = trip.owner, trip.standing
     return (
         trip.lead_id, trip.cycle, trip.mql_at, owner.team, owner.rep, owner.calendar, trip.assignment_id,
@@ -82,23 +84,19 @@ def _trip_row(trip: Trip) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def to_trip(row: Any, clocks: tuple[Watched, ...]) -> Trip:
+def to_trip(row: Sequence[Any], clocks: tuple[Watched, ...]) -> Trip:
     """A trip out of a row with the columns of `STANDING`."""
+    (
+        lead_id, cycle, mql_at, team, rep, rep_calendar, assignment_id, version, tries, manager, contacted, about,
+        reviewed_at, accepted,
+    ) = row  # fmt: skip
+    owner, standing = Owner(team, rep, rep_calendar), Standing(version, rep, tries, manager, contacted)
     return Trip(
-        row.lead_id,
-        row.cycle,
-        row.mql_at,
-        Owner(row.team, row.rep, row.rep_calendar),
-        orjson.loads(row.about),
-        row.assignment_id,
-        Standing(row.version, row.rep, row.tries, row.manager, row.contacted),
-        row.reviewed_at,
-        row.accepted,
-        clocks,
+        lead_id, cycle, mql_at, owner, orjson.loads(about), assignment_id, standing, reviewed_at, accepted, clocks
     )
 
 
-def of_breaches(breaches: Sequence[tuple[SlaBreached, bool]]) -> Columns:
+def of_breaches(breaches: Sequence[tuple[SlaBreached, bool]]) -> tuple[list[Any], ...]:
     """Each with whether its target passed there."""
     return columns(
         (

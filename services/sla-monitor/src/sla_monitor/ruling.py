@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from relevo.calendar import Calendar
 from relevo.events.vocabulary import ClockKind
-from sla_monitor.clock import NONE, Clock, Fired, Pause, Standing, due, spent, target
+from sla_monitor.clock import NONE, Clock, Fired, Pause, Standing, due, is_paused, spent, target
 
 FactKind = Literal[
     "waiting", "assigned", "accepted", "rejected", "contacted", "opportunity", "won", "lost",
@@ -120,15 +120,17 @@ def _met(clock: Clock, cal: Calendar, fact: Fact) -> Ruling:
 
 def _target_due(clock: Clock, cal: Calendar, at: datetime) -> datetime:
     """When the target is due, taking a pause that still runs for over at `at`."""
-    closed = tuple(replace(pause, end=pause.end or max(at, pause.start)) for pause in clock.pauses)
-    found = due(replace(clock, pauses=closed), cal, target(clock))
+    if is_paused(clock):
+        last = clock.pauses[-1]
+        clock = replace(clock, pauses=(*clock.pauses[:-1], replace(last, end=max(at, last.start))))
+    found = due(clock, cal, target(clock))
     assert found is not None  # nothing is paused any more
     return found
 
 
 def _paused(clock: Clock, cal: Calendar, fact: Fact) -> Ruling:
     """Pauses begin at the latest change at the earliest: what was settled then stays."""
-    if clock.pauses and clock.pauses[-1].end is None:
+    if is_paused(clock):
         return Ruling(clock)
     begin = max(fact.at, clock.counted_from)
     paused = replace(clock, pauses=(*clock.pauses, Pause(begin)))
@@ -140,7 +142,7 @@ def _paused(clock: Clock, cal: Calendar, fact: Fact) -> Ruling:
 
 
 def _resumed(clock: Clock, cal: Calendar, fact: Fact) -> Ruling:
-    if not clock.pauses or clock.pauses[-1].end is not None:
+    if not is_paused(clock):
         return Ruling(clock)
     last = clock.pauses[-1]
     ended = replace(last, end=max(fact.at, last.start))

@@ -26,10 +26,10 @@ from relevo.events.vocabulary import ClockKind
 from relevo.playbook import Activation, mql_values
 from sla_monitor import tell
 from sla_monitor.agreement import Agreement, Owner
-from sla_monitor.clock import Standing, begin, change, clock_id
+from sla_monitor.clock import Standing, begin, change, clock_id, is_paused
 from sla_monitor.ruling import Fact, FactKind, after, rule
 from sla_monitor.tell import Now, SlaEvent
-from sla_monitor.watched import Watched, is_paused, timed
+from sla_monitor.watched import Watched, timed
 
 Arrival = LeadWaiting | LeadAssigned
 OfLead = (

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relevo.calendar import Calendar, NeverOpens
-from sla_monitor.clock import Clock, Step, Steps, pending, steps
+from sla_monitor.clock import Clock, Step, Steps, is_paused, pending, steps
 
 State = Literal["running", "paused", "breached", "met", "ended"]
 
@@ -38,10 +38,6 @@ def state_of(clock: Clock) -> State:
     if any(fired.key == "target" for fired in clock.fired):
         return "breached"
     return "paused" if is_paused(clock) else "running"
-
-
-def is_paused(clock: Clock) -> bool:
-    return bool(clock.pauses) and clock.pauses[-1].end is None
 
 
 def verdict(watched: Watched) -> tuple[datetime, bool] | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from relevo.calendar.opening import DAY, EPOCH, MICROSECOND, WEEK, Calendar, open_week, without
+from relevo.calendar.opening import DAY, EPOCH, MICROSECOND, WEEK, Calendar, OpenWeek, open_week, without
 
 HORIZON = 530  # weeks, ten years and a little: what has not opened by then never will
 _END = (datetime(2200, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
@@ -52,8 +52,10 @@ def elapsed(cal: Calendar, start: datetime, end: datetime, pauses: Pauses = ()) 
     since, until = _instant(start), _instant(end)
     if until <= since:
         return timedelta(0)
-    paused = sum(_measure(cal, first, min(last, until)) for first, last in _merged(pauses, since) if first < until)
-    return timedelta(microseconds=_measure(cal, since, until) - paused)
+    counted = _measure(cal, since, until)
+    for first, last in _merged(pauses, since) if pauses else ():
+        counted -= _measure(cal, first, min(last, until))
+    return timedelta(microseconds=counted)
 
 
 def is_open(cal: Calendar, at: datetime) -> bool:
@@ -100,7 +102,7 @@ def _reach(cal: Calendar, at: int, need: int) -> int:
     """The earliest instant with `need` open microseconds since `at`; `need` is more than zero."""
     number = at // WEEK
     week = open_week(cal, number)
-    target = _upto(cal, at) + need
+    target = _upto(week, at) + need
     last = number + HORIZON
     while target > week.upto[-1]:
         target -= week.upto[-1]
@@ -119,13 +121,15 @@ def _measure(cal: Calendar, since: int, until: int) -> int:
     """Open microseconds in [since, until)."""
     if until <= since:
         return 0
-    weeks = range(since // WEEK, until // WEEK)
-    return sum(open_week(cal, number).upto[-1] for number in weeks) + _upto(cal, until) - _upto(cal, since)
+    first, last = since // WEEK, until // WEEK
+    measured = _upto(open_week(cal, last), until) - _upto(open_week(cal, first), since)
+    for number in range(first, last):
+        measured += open_week(cal, number).upto[-1]
+    return measured
 
 
-def _upto(cal: Calendar, at: int) -> int:
-    """Open microseconds from the beginning of the week of `at` until `at`."""
-    week = open_week(cal, at // WEEK)
+def _upto(week: OpenWeek, at: int) -> int:
+    """Open microseconds from the beginning of this week until `at`, which lies in it."""
     interval = bisect_right(week.ends, at)
     if interval < len(week.starts) and week.starts[interval] < at:
         return week.upto[interval] + at - week.starts[interval]

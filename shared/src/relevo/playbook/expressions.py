@@ -135,10 +135,12 @@ class Language:
         types = self._types[context]
         for name, value in values.items():
             kind = types.get(name)
-            if kind is not None and value is not None:
-                fitted = fit(kind, value)
-                if fitted is not None:
-                    data[name] = _native(fitted)
+            if kind is None or value is None:
+                continue
+            if kind == "string" and type(value) is str:  # most are
+                data[name] = value
+            elif (fitted := fit(kind, value)) is not None:
+                data[name] = _native(fitted)
         return Activation(context, self._envs[context].Activation(data))
 
     def compile(self, context: Context, source: str, file: str = "", line: int = 0) -> Condition:

@@ -85,6 +85,13 @@ class Transaction:
             self._driver = await _driver(self._connection)
         return Rows(await _straight(self._connection, self._driver.fetch(sql, *args, record_class=Row)))
 
+    async def copy(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """New rows, by COPY: half of what `unnest` costs. Raises the errors of `execute`."""
+        if self._driver is None:
+            self._driver = await _driver(self._connection)
+        copied = self._driver.copy_records_to_table(table, records=rows, columns=columns)
+        await _straight(self._connection, copied)
+
     def emit(self, *events: Event) -> None:
         """Publish `events`, in this order, if and only if this transaction commits."""
         self.events.extend(events)
