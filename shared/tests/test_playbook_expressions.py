@@ -201,3 +201,29 @@ def test_mentions(text: str, word: str, found: bool) -> None:
 def test_folding_twice_changes_nothing_and_mentions_never_raises(text: str, word: str) -> None:
     assert fold(fold(text)) == fold(text)
     assert isinstance(mentions(text, word), bool)
+
+
+def test_what_conditions_ask_about_is_enough_to_answer_them():
+    known = language()
+    conditions = [
+        known.compile("mql", source)
+        for source in (
+            "company . employees >= 50 && lead.country in ['ES', 'PT']",
+            "mql.cell == 'A1' // and nothing of lead.region",
+            "lead.job_title.mentions('cto')",
+            "true",
+        )
+    ]
+    asked = known.asked(conditions)
+    assert asked == {"company.employees", "lead.country", "mql.cell", "lead.job_title"}
+    values = {
+        "company.employees": 80,
+        "lead.country": "ES",
+        "mql.cell": "A1",
+        "lead.job_title": "CTO",
+        "lead.region": "x",
+    }
+    whole, part = known.activation("mql", values), known.activation("mql", values, asked)
+    assert [each.holds(part) for each in conditions] == [each.holds(whole) for each in conditions] == [True] * 4
+    nothing = known.activation("mql", {}, asked)
+    assert [each.holds(nothing) for each in conditions] == [False, False, False, True], "defaults are there, too"

@@ -286,7 +286,7 @@ def _shaped(batch: tuple[list[OfLead], list[OfLead]]) -> list[tuple[Any, ...]]:
 async def idle() -> AsyncIterator[Rounds]:
     """A process with nothing due, and a million clocks to watch."""
     async with _crowded() as (stage, _):
-        stage.start("one")
+        stage.start("one", {"RELEVO_TOPICS": "production"})  # locally it asks the embedded broker 20 times a second
         await stage.ready("one")
         process = psutil.Process(stage.up["one"][0].pid)
         await asyncio.sleep(8)

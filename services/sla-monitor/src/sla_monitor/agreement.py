@@ -50,7 +50,7 @@ class Agreement:
 
     def about(self, values: Mapping[str, object]) -> Activation:
         """A lead, ready to be asked about by the policies' conditions."""
-        return self.playbook.activation("mql", values)
+        return self.playbook.activation("mql", values, self.playbook.asked_by_policies)
 
     def terms(self, kind: ClockKind, about: Activation, owner: Owner) -> Terms | None:
         """None: nothing is promised to such a lead."""

@@ -10,8 +10,9 @@ What the world does to a clock (answers, pauses, late knowledge) is decided in `
 
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import sha1
 from typing import Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,6 +21,7 @@ from relevo.calendar import Calendar, deadline, elapsed
 from relevo.events.vocabulary import ClockKind, StepAct
 
 NONE = timedelta(0)
+_LAYOUT = 0xF << 76 | 3 << 62  # the bits of an id that say its version and variant
 _CLOCKS = UUID("5f0c7a52-6d0e-4b6e-9a53-0f6b2f6a4c11")  # namespace of clock ids
 
 
@@ -103,7 +105,13 @@ class Step(Struct, frozen=True):
 def clock_id(lead_id: UUID, cycle: int, kind: ClockKind, version: int) -> UUID:
     """The same promise has the same id, however often it is heard of. Per-cycle clocks outlive their version."""
     spell = version if kind in ("wait", "answer") else 0
-    return uuid5(_CLOCKS, f"{lead_id}/{cycle}/{kind}/{spell}")
+    return _named(_CLOCKS, f"{lead_id}/{cycle}/{kind}/{spell}")
+
+
+def _named(namespace: UUID, name: str) -> UUID:
+    """`uuid.uuid5`, at half its cost: it is made once a clock and once a step."""
+    digest = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
+    return UUID(int=int.from_bytes(digest[:16], "big") & ~_LAYOUT | 5 << 76 | 2 << 62)
 
 
 def begin(
@@ -231,7 +239,7 @@ def fire(
     by = now if until is None else until
     fired = tuple(
         Fired(
-            uuid5(clock.id, f"{step.key} due {step.due_at.isoformat()} fired {now.isoformat()}"),
+            _named(clock.id, f"{step.key} due {step.due_at.isoformat()} fired {now.isoformat()}"),
             step.key,
             step.index,
             step.do,

@@ -6,7 +6,7 @@ objects `True` and `False` count; and some errors are raised after all (RuntimeE
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -128,14 +128,25 @@ class Language:
         }
         self._nothing_known = {context: self.activation(context, {}) for context in self.variables}
 
-    def activation(self, context: Context, values: Mapping[str, object]) -> Activation:
+    def asked(self, conditions: Iterable[Condition]) -> frozenset[str]:
+        """The variables these conditions mention, as CEL resolved them, and perhaps some more: for `activation`."""
+        asked: set[str] = set()
+        for condition in conditions:
+            resolved = condition.program.serialize()
+            asked |= {name for name in self._types[condition.context] if name.encode() in resolved}
+        return frozenset(asked)
+
+    def activation(
+        self, context: Context, values: Mapping[str, object], only: Collection[str] | None = None
+    ) -> Activation:
         """Values by variable name. What is missing, None, or not of the variable's type is its default; a name that is
-        no variable is ignored (it may be of another version of the playbook)."""
-        data: dict[str, Any] = dict(self._defaults[context])
-        types = self._types[context]
+        no variable is ignored (it may be of another version of the playbook). `only`: what will be `asked`, and nothing
+        else; each variable costs."""
+        defaults, types = self._defaults[context], self._types[context]
+        data: dict[str, Any] = dict(defaults) if only is None else {name: defaults[name] for name in only}
         for name, value in values.items():
             kind = types.get(name)
-            if kind is None or value is None:
+            if kind is None or value is None or name not in data:
                 continue
             if kind == "string" and type(value) is str:  # most are
                 data[name] = value

@@ -249,12 +249,19 @@ class Reader:
             metadata_max_age_ms=5_000 if local else 30_000,  # until a topic created anew is noticed
         )
         self._client.subscribe(list(topics), listener=_Listener(assigned, revoked))
+        # Asks how far partitions reach. A broker answers a connection's requests in turn: behind our own fetches, which
+        # wait for records, each answer would come a wait too late.
+        self._asking = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, group_id=None, request_timeout_ms=10_000, retry_backoff_ms=100,
+            metadata_max_age_ms=5_000 if local else 30_000,
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Returns as a member of the group with its partitions assigned. Raises KafkaAway."""
         try:
             async with asyncio.timeout(_JOINING):
                 await self._client.start()
+                await self._asking.start()
         except Exception as error:
             raise KafkaAway(type(error).__name__) from error
 
@@ -360,7 +367,7 @@ class Reader:
         """The offset after each partition's last record, asked of the broker now. Raises KafkaAway."""
         try:
             async with asyncio.timeout(timeout):
-                return await _ends(self._client, [TopicPartition(*p) for p in partitions])
+                return await _ends(self._asking, [TopicPartition(*p) for p in partitions])
         except Exception as error:
             raise KafkaAway(type(error).__name__) from error
 
@@ -372,6 +379,8 @@ class Reader:
     async def stop(self) -> None:
         """Leave the group and close. A client that does not stop in time is taken apart: its heartbeats would keep
         the partitions from everybody else."""
+        if not await _ends_in_time(self._asking.stop(), 2):
+            await _ends_in_time(self._asking._client.close(), 2)
         if await _ends_in_time(self._client.stop(), 5):
             return
         coordinator, fetcher = self._client._coordinator, self._client._fetcher
