@@ -191,6 +191,7 @@ def test_marks(email: str, marks: tuple[str, ...]) -> None:
         ("https://a.es/?utm_content=que?ya", {"content": "que?ya"}),
         ("https://a.es/?utm_source=&utm_none=1&source=x&=y", {}),
         ("https://a.es/utm_source=google", {}),
+        ("https://a.es/?utm_\u017fource=x", {}),  # a long s, whose capital is S
         ("https://a.es/", {}),
     ],
 )

@@ -40,13 +40,16 @@ def company_domain(website: str | None, email: str | None) -> str | None:
                 return found
         except ValueError:
             pass
-    if email is None:
-        return None
-    domain = email.rpartition("@")[2]
-    return None if domain_marks(domain) else registrable(domain)
+    return mailboxes(email.rpartition("@")[2])[1] if email is not None else None
 
 
 @lru_cache(maxsize=20_000)
+def mailboxes(domain: str) -> tuple[tuple[Mark, ...], str | None]:
+    """What the mailboxes of a canonical domain have in common: their marks, and the company they are of, if of one."""
+    found = domain_marks(domain)
+    return found, None if found else registrable(domain)
+
+
 def domain_marks(domain: str) -> tuple[Mark, ...]:
     """Whether mailboxes there are free for everybody, or thrown away after use."""
     own = registrable(domain) or domain
@@ -63,7 +66,7 @@ def domain_marks(domain: str) -> tuple[Mark, ...]:
 
 def marks(email: str) -> tuple[Mark, ...]:
     """What a canonical address tells of itself."""
-    found = domain_marks(email.rpartition("@")[2])
+    found = mailboxes(email.rpartition("@")[2])[0]
     if is_role_address(email):
         found = (*found, "role_address")
     if is_tagged_address(email):

@@ -20,7 +20,7 @@ from relevo.stream.kafka import KafkaAway, Outgoing, Producer
 log = logging.getLogger(__name__)
 
 KAFKA_SECONDS = 0.150
-_DISK_SECONDS = 0.750  # with Kafka's 150 ms: under the second after which some senders give up
+_DISK_SECONDS = 0.750  # with Kafka's 150 ms, or behind others: under the second after which some senders give up
 _LATE_SECONDS = 3.0  # how long an ack nobody waits for any more may still come
 _TURNS = 8  # of the event loop, from a socket's bytes to whoever waits for them
 _DRAIN_SECONDS = 5.0
@@ -51,7 +51,7 @@ class Journal:
         self._waiting: list[tuple[Sequence[Outgoing], asyncio.Future[None]]] = []
         self._waiting_records = 0
         self._waiting_since = 0.0
-        self._in_flight: set[asyncio.Task[None]] = set()  # one; while it is with the broker the next one fills
+        self._in_flight: set[asyncio.Task[None]] = set()  # one group; while Kafka or the disk has it the next one fills
         self._late: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._spooled = asyncio.Event()
@@ -66,9 +66,6 @@ class Journal:
 
     async def accept(self, records: Sequence[Outgoing]) -> None:
         """Returns when all of them are durable. Raises NotDurable."""
-        if not self.straight_to_kafka and not self._holding:
-            await self._to_spool(records)
-            return
         if self._waiting_records > _MOST_WAITING:
             raise NotDurable("too many touchpoints wait already")
         loop = asyncio.get_running_loop()
@@ -160,7 +157,7 @@ class Journal:
         records = [record for several, _ in group for record in several]
         failure: Exception | None = None
         try:
-            await self._to_kafka(records, since)
+            await self._make_durable(records, since)
         except NotDurable as error:
             failure = error
         except Exception as error:
@@ -174,14 +171,14 @@ class Journal:
             else:
                 done.set_exception(failure)
 
-    async def _to_kafka(self, records: Sequence[Outgoing], since: float) -> None:
+    async def _make_durable(self, records: Sequence[Outgoing], since: float) -> None:
         if self.straight_to_kafka:
             waited = asyncio.get_running_loop().time() - since
             if await self._in_time(records, max(KAFKA_SECONDS / 3, KAFKA_SECONDS - waited)):
                 _IN_KAFKA.inc(len(records))
                 return
             self._miss()
-        await self._to_spool(records)
+        await self._to_spool(records, since)
 
     async def _in_time(self, records: Sequence[Outgoing], seconds: float) -> bool:
         """Whether Kafka acknowledged within `seconds`. Late ones are left to arrive: a slow broker is no dead one, and
@@ -201,10 +198,12 @@ class Journal:
         if not publishing.cancelled():
             publishing.exception()  # nobody waits for it; what it was about is in the spool
 
-    async def _to_spool(self, records: Sequence[Outgoing]) -> None:
+    async def _to_spool(self, records: Sequence[Outgoing], since: float) -> None:
         now = datetime.now(UTC)
+        waited = asyncio.get_running_loop().time() - since
+        left = max(_DISK_SECONDS / 10, min(_DISK_SECONDS, KAFKA_SECONDS + _DISK_SECONDS - waited))
         try:
-            async with asyncio.timeout(_DISK_SECONDS):
+            async with asyncio.timeout(left):
                 await self._spool.append([pack(record, now) for record in records])
         except (Full, Broken) as error:
             raise NotDurable(str(error)) from error

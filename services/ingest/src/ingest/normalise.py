@@ -47,7 +47,7 @@ def described(
     """
     if source.access == "public" and draft.touch not in PUBLIC_TYPES:
         raise Unusable("A public source sends views and forms only; use a secret one.", "type", 403, "Not allowed")
-    email = _email(draft.email)
+    email = _email(draft.email) if draft.email else None
     who = _identifiers(draft, source, email)
     own_id = draft.event_id or otherwise
     if own_id is None:
@@ -73,7 +73,7 @@ def described(
         ],
         "source": source.name,
         "type": draft.touch,
-        "original_type": _line(draft.original_type, "type", _MOST_NAME),
+        "original_type": draft.original_type and _line(draft.original_type, "type", _MOST_NAME),
         "names": _names(draft),
         "phone": phone,
         "company": _company(draft, email),
@@ -146,8 +146,8 @@ def _found(kind: SubjectKind, value: str, source: Source) -> str | None:
     return f"{source.id_namespace}:{value.strip()}" if kind == "user" else value.strip()
 
 
-def _email(given: str | None) -> str | None:
-    if given is None or not (given := given.strip()):
+def _email(given: str) -> str | None:
+    if not (given := given.strip()):
         return None
     if given[:7].lower() == "mailto:":
         given = given[7:]
@@ -170,14 +170,23 @@ def _identifiers(draft: Draft, source: Source, email: str | None) -> dict[Subjec
 
 
 def _names(draft: Draft) -> dict[str, str]:
-    first, last = _line(draft.first, "first_name", _MOST_NAME), _line(draft.last, "last_name", _MOST_NAME)
-    full = None if first or last else _line(draft.full, "name", _MOST_NAME)
-    return _present({"first": first, "last": last, "full": full})
+    names: dict[str, str] = {}
+    if draft.first and (first := _line(draft.first, "first_name", _MOST_NAME)):
+        names["first"] = first
+    if draft.last and (last := _line(draft.last, "last_name", _MOST_NAME)):
+        names["last"] = last
+    if draft.full and not names and (full := _line(draft.full, "name", _MOST_NAME)):
+        names["full"] = full
+    return names
 
 
 def _company(draft: Draft, email: str | None) -> dict[str, str]:
-    domain = contact.company_domain(draft.website, email)
-    return _present({"domain": domain, "name": _line(draft.company, "company", _MOST_NAME)})
+    company: dict[str, str] = {}
+    if domain := contact.company_domain(draft.website, email):
+        company["domain"] = domain
+    if draft.company and (name := _line(draft.company, "company", _MOST_NAME)):
+        company["name"] = name
+    return company
 
 
 def _what(told: Mapping[str, str]) -> dict[str, str]:
@@ -197,7 +206,7 @@ def _what(told: Mapping[str, str]) -> dict[str, str]:
 
 def _campaign(said: Mapping[str, str], url: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {**campaign.of_url(url), **said} if url else dict(said)
-    if ids := found.keys() - campaign.NAMED:
+    if found and (ids := found.keys() - campaign.NAMED):
         found["ad_ids"] = {name: found.pop(name) for name in sorted(ids)}
     return found
 
@@ -205,11 +214,10 @@ def _campaign(said: Mapping[str, str], url: str | None) -> dict[str, Any]:
 def _fields(told: Mapping[str, str]) -> dict[str, str]:
     if len(told) > MOST_FIELDS:
         raise Unusable(f"More than {MOST_FIELDS} fields.", "fields")
-    for name, value in told.items():
-        if len(name) > _MOST_FIELD_NAME:
-            raise Unusable(f"A field's name is longer than {_MOST_FIELD_NAME} characters.", "fields")
-        if len(value) > MOST_TEXT:
-            raise Unusable(f"A field is longer than {MOST_TEXT} characters.", "fields")
+    if told and max(map(len, told)) > _MOST_FIELD_NAME:
+        raise Unusable(f"A field's name is longer than {_MOST_FIELD_NAME} characters.", "fields")
+    if told and max(map(len, told.values())) > MOST_TEXT:
+        raise Unusable(f"A field is longer than {MOST_TEXT} characters.", "fields")
     return dict(told)
 
 
@@ -218,10 +226,8 @@ def _present(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value}
 
 
-def _line(value: str | None, field: str, most: int) -> str | None:
+def _line(value: str, field: str, most: int) -> str | None:
     """One line of text, its white space collapsed; None where nothing is left."""
-    if not value:
-        return None
     line = " ".join(value.split())
     if len(line) > most:
         raise Unusable(f"Longer than {most} characters.", field)

@@ -1,42 +1,23 @@
 """One Kafka record as the bytes the spool keeps, and back. PURE.
 
-u64 milliseconds when it was kept · topic, key (u16 length each) · u8 count of headers, (u16, u16 lengths) each · value
+A line of JSON, `[when it was kept, topic, key, [[header, value], …]]`, and the value as it is.
 """
 
-import struct
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+
+import orjson
 
 from relevo.stream.kafka import Outgoing
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_HEAD = struct.Struct(">QHHB")
-_HEADER = struct.Struct(">HH")
-
 
 def pack(record: Outgoing, at: datetime) -> bytes:
-    topic, key = record.topic.encode(), record.key.encode()
-    parts = [_HEAD.pack(round(at.timestamp() * 1000), len(topic), len(key), len(record.headers))]
-    parts += (topic, key)
-    for name, value in record.headers:
-        encoded = name.encode()
-        parts += (_HEADER.pack(len(encoded), len(value)), encoded, value)
-    parts.append(record.value)
-    return b"".join(parts)
+    headers = [(name, value.decode()) for name, value in record.headers]
+    return orjson.dumps((at, record.topic, record.key, headers), option=orjson.OPT_APPEND_NEWLINE) + record.value
 
 
 def unpack(payload: bytes) -> tuple[Outgoing, datetime]:
     """The record, and when it was kept."""
-    milliseconds, topic_length, key_length, count = _HEAD.unpack_from(payload)
-    at = _HEAD.size
-
-    def take(length: int) -> bytes:
-        nonlocal at
-        at += length
-        return payload[at - length : at]
-
-    topic, key = take(topic_length).decode(), take(key_length).decode()
-    headers = []
-    for _ in range(count):
-        name_length, value_length = _HEADER.unpack(take(_HEADER.size))
-        headers.append((take(name_length).decode(), take(value_length)))
-    return Outgoing(topic, key, tuple(headers), payload[at:]), _EPOCH + timedelta(milliseconds=milliseconds)
+    line, _, value = payload.partition(b"\n")
+    at, topic, key, headers = orjson.loads(line)
+    told = tuple((name, text.encode()) for name, text in headers)
+    return Outgoing(topic, key, told, value), datetime.fromisoformat(at)

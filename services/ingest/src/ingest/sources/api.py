@@ -103,7 +103,12 @@ def _item(value: Any, told: Any, suspicious: bool) -> Outcome:
 
 
 def _draft(item: TouchpointBody, told: Any) -> Draft:
-    company, values = item.company, item.__dict__
+    values = item.__dict__
+    company, website = item.company, None
+    if isinstance(company, str | None):  # to ask for CompanyBody, a class of pydantic's, would be slow
+        named = company
+    else:
+        named, website = company.name, company.domain
     return Draft(
         touch=item.type,
         told=told,
@@ -115,8 +120,8 @@ def _draft(item: TouchpointBody, told: Any) -> Draft:
         first=item.first_name,
         last=item.last_name,
         full=item.name,
-        company=company.name if isinstance(company, CompanyBody) else company,
-        website=company.domain if isinstance(company, CompanyBody) else None,
+        company=named,
+        website=website,
         what={name: value for name in _WHAT if (value := values[name])},
         fields={name: plain for name, value in item.fields.items() if (plain := text(value)) is not None},
         campaign=_campaign(item.campaign) if item.campaign is not None else {},
