@@ -113,6 +113,7 @@ def test_exec_gives_a_command_all_it_needs_and_ends_with_its_status() -> None:
         "RELEVO_POSTGRES",
         "RELEVO_SCORING_URL",
         "RELEVO_SLA_MONITOR_URL",
+        "RELEVO_SOURCES",
         "RELEVO_SOURCE_KEY",
     }
     assert found["ready"] == [200] * 5

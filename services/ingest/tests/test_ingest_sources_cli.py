@@ -1,11 +1,14 @@
 """`relevo sources`: keys that work in ingest's own reading of the file, rotated with an overlap, never written down."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from ingest.registry import load
@@ -132,3 +135,43 @@ def test_a_file_that_is_no_yaml_is_left_alone(file: Path) -> None:
         file.write_text(text)
         assert "mend it first" in run(file, "add", "crm", code=1)
         assert file.read_text() == text
+
+
+async def test_a_source_is_tested_against_the_ingest_that_runs(
+    kafka: str, tmp_path: Path, open_ingest: Callable[..., Any]
+) -> None:
+    file = tmp_path / "sources.yaml"
+    of_crm = key_of(file, "add", "crm")
+    of_mail = key_of(file, "add", "mail", "--kind", "postmark")
+    entries = yaml.safe_load(file.read_text())["sources"]
+    async with open_ingest(kafka, tmp_path, entries) as at:
+
+        async def said(*arguments: str, token: str = "an-api-token") -> tuple[int, str]:
+            where = ("--url", at.url, "--token", token, "--file", str(file))
+            result = await asyncio.to_thread(CliRunner().invoke, sources, ["test", *arguments, *where])
+            return result.exit_code, result.output
+
+        async def says(words: str, *arguments: str) -> bool:
+            """Within ten seconds: ingest looks at the file once a second."""
+            for _ in range(100):
+                code, output = await said(*arguments)
+                if code == 1 and words in output:
+                    return True
+                await asyncio.sleep(0.1)
+            return False
+
+        assert await said("crm", "--key", of_crm) == (0, "✓ crm is in force: api, secret\n✓ the key opens crm\n")
+        assert f"✓ its tool sends to {at.url}/v1/webhooks/mail\n" in (await said("mail"))[1]
+        for arguments, words in (
+            (("crm", "--key", of_mail), "✗ the key is not crm's but mail's"),
+            (("crm", "--key", "of nobody"), "✗ no source has this key"),
+            (("gone",), "✗ gone is not in force (add it first); in force are crm, mail"),
+        ):
+            code, output = await said(*arguments)
+            assert (code, words in output) == (1, True), output
+        assert "scope `read`" in (await said("crm", token="wrong"))[1]
+        key_of(file, "rotate", "crm", "--overlap", "0m")
+        assert await says("✗ the key was replaced", "crm", "--key", of_crm)
+        run(file, "add", "mandrill", "--kind", "mandrill", "--secret-env", "RELEVO_NOT_SET")
+        assert await says("✗ ingest does not take a newer sources.yaml: mandrill", "crm")
+        assert await says("✗ mandrill is not in force (it is in the file", "mandrill")

@@ -100,6 +100,7 @@ def for_clients(setting: Setting, postgres: str) -> dict[str, str]:
         **{f"RELEVO_{name.upper()}_URL": setting.url(name) for name in USUAL},
         "RELEVO_KAFKA": setting.kafka,
         "RELEVO_POSTGRES": postgres,
+        "RELEVO_SOURCES": str(setting.folder / "sources.yaml"),
         "RELEVO_SOURCE_KEY": setting.keys.source,
         "RELEVO_PAGE_KEY": setting.keys.page,
         "RELEVO_API_TOKEN": setting.keys.api,

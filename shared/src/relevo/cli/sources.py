@@ -19,7 +19,17 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from relevo.kinds import ALWAYS_SIGN, ASK_WITH_KEY, NEVER_SIGN, SEND_IDS, SIGN_BY_TOPIC, WEBHOOKS, Kind
+from relevo.cli.sources_live import Unanswered, asked, judged
+from relevo.kinds import (
+    ALWAYS_SIGN,
+    ASK_WITH_KEY,
+    NEVER_SIGN,
+    SEND_IDS,
+    SIGN_BY_TOPIC,
+    SIGN_THEIR_ADDRESS,
+    WEBHOOKS,
+    Kind,
+)
 
 sources = typer.Typer(help="Who may send touchpoints, and with which key.", no_args_is_help=True)
 
@@ -85,7 +95,9 @@ def add(
     entry |= {"keys": [{"sha256": _hash(key)}]} if key else {}
     _write(file, [*entries, entry])
     place = f", to /v1/webhooks/{name}" if kind in WEBHOOKS else ""
-    _tell(as_json, name, key, f"{name} may send now{place}")
+    if kind in SIGN_THEIR_ADDRESS and not url:
+        typer.echo(f"{kind} signs the address it calls: ingest needs RELEVO_PUBLIC_URL, or add --url", err=True)
+    _tell(as_json, name, key, f"{name} stands in {file}, and may send once ingest has read it{place}")
 
 
 @sources.command()
@@ -133,6 +145,31 @@ def remove(name: Named, file: File = _DEFAULT) -> None:
     """The source may send no more, at once."""
     _change(file, name, lambda entry: None)
     typer.echo(f"{name} may send no more")
+
+
+@sources.command("test")
+def try_(
+    name: Named,
+    key: Annotated[str | None, typer.Option(help="A key, to see whether it opens the source.")] = None,
+    url: Annotated[str, typer.Option(envvar="RELEVO_INGEST_URL", help="Where ingest is.")] = "http://localhost:8001",
+    token: Annotated[str, typer.Option(envvar="RELEVO_API_TOKEN", help="An API token of scope `read`.")] = "",
+    file: File = _DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Whether the running ingest has the source in force, and a key opens it. Sends nothing. Exits with 1 where not."""
+    if not token:
+        raise _refusal("set RELEVO_API_TOKEN to a token of scope `read` (of `relevo up`: set -a; . .relevo/env)")
+    base = url.rstrip("/")
+    try:
+        told = asked(base, token)
+    except Unanswered as why:
+        raise _refusal(str(why)) from None
+    found = judged(told, name, key, any(entry.get("name") == name for entry in _read(file)), base)
+    if as_json:
+        typer.echo(json.dumps({"name": name, **found._asdict()}, ensure_ascii=False))
+    else:
+        typer.echo("\n".join([*(f"✓ {line}" for line in found.good), *(f"✗ {line}" for line in found.bad)]))
+    raise typer.Exit(1 if found.bad else 0)
 
 
 def _change(file: Path, name: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> None:
