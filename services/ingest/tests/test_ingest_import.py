@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from relevo.cli import importing, main
 from relevo.cli.leads_file import look
 from relevo.events.identity import touchpoint_id
+from relevo.outbound import own
 from relevo.testing.proxy import Proxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -109,6 +110,18 @@ async def test_an_import_that_is_stopped_goes_on_where_it_was(
     assert not (tmp_path / "leads.csv.import.json").exists()
     good = {touchpoint_id("crm", row.event_id) for row in look(file).read() if "no address" not in row.cells}
     assert len(await at.recorded(498, good)) == 498
+
+
+async def test_while_ingest_is_away_it_says_what_it_waits_for(at: Any, tmp_path: Path) -> None:
+    said: list[str] = []
+    client = own(nobody := f"http://127.0.0.1:{at.free_port()}")
+    waiting = asyncio.create_task(importing._post(client, nobody, "key-of-crm", [b"{}"], said.append))
+    while not said:
+        await asyncio.sleep(0.01)
+    waiting.cancel()
+    await client.aclose()
+    assert said[0].startswith("ingest does not answer: ")
+    assert said[0].endswith("; once more in 1 s")
 
 
 async def test_another_file_under_the_same_name_begins_anew(at: Any, tmp_path: Path) -> None:

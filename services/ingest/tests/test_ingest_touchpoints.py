@@ -127,3 +127,8 @@ async def test_a_backslash_before_u0000_is_no_nul(at: Any) -> None:
 async def test_an_empty_array_is_answered_with_nothing(at: Any) -> None:
     answer = await at.post("/v1/touchpoints", json=[])
     assert (answer.status_code, answer.json()) == (207, {"accepted": 0, "refused": 0, "items": []})
+
+
+async def test_an_item_that_is_no_object_is_told_so_in_our_words(at: Any) -> None:
+    answer = await at.post("/v1/touchpoints", json=[{"type": "call", "email": "ana@empresa.es"}, 3, ["a"], None])
+    assert [item.get("detail") for item in answer.json()["items"]] == [None, *["A touchpoint is a JSON object."] * 3]

@@ -35,7 +35,7 @@ def by_name(sources: Sources, name: str, tool: Tool, request: Request, now: date
             raise Unauthentic
         tool.verify(request, source, now)
     except Unauthentic:
-        raise _unauthentic() from None
+        raise _unauthentic("the key of the source that the address names") from None
     _from_its_pages(request, source)
     return source
 
@@ -52,11 +52,11 @@ def prove(tool: Tool, request: Request, source: Source, now: datetime) -> None:
             raise Unauthentic from None
 
 
-def _unauthentic() -> Problem:
+def _unauthentic(which: str = "a key of a source in sources.yaml") -> Problem:
     return Problem(
         401,
         "Key missing or wrong",
-        detail="Send `Authorization: Bearer KEY` with a key of a source in sources.yaml; "
+        detail=f"Send `Authorization: Bearer KEY` with {which}; "
         "a public source's key may also stand in the address: `?key=KEY`.",
         headers={"WWW-Authenticate": "Bearer"},
     )

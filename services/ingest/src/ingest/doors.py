@@ -82,7 +82,8 @@ class Doors:
             if scope["method"] == "OPTIONS":
                 reply = Reply(204, headers=_PREFLIGHT)
             elif scope["method"] not in (allowed := door.methods(path)):
-                raise Problem(405, "Method not allowed", headers={"Allow": ", ".join((*allowed, "OPTIONS"))})
+                ways = {"Allow": ", ".join((*allowed, "OPTIONS"))}
+                raise Problem(405, "Method not allowed", detail=f"Send {' or '.join(allowed)}.", headers=ways)
             else:
                 request = await arrive(scope, headers, receive, door.limit)
                 reply = await (_traced(door) if self._recording else door.work)(self._desk, request)

@@ -5,7 +5,7 @@ It may be stopped and started again: beside the file lies how far it came, and a
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -93,13 +93,17 @@ async def _run(
 ) -> None:
     """Every row from where the state is; the state follows. Raises Stopped."""
     shown = progress.add_task("rows", total=table.rows, completed=state.rows)
+
+    def say(what: str) -> None:
+        progress.update(shown, description=escape(what))
+
     client = own(url)
     try:
         with Left(table, state) as left:
             rows = islice(table.read(), state.rows, None)
             for batch in _batches((row, _body(table, row, touch, date_format)) for row in rows):
                 bodies = [body for _, body in batch if isinstance(body, bytes)]
-                answers = iter(await _post(client, url, key, bodies) if bodies else ())
+                answers = iter(await _post(client, url, key, bodies, say) if bodies else ())
                 for row, body in batch:
                     because = body if isinstance(body, str) else next(answers)
                     if because is None:
@@ -135,20 +139,26 @@ def _batches(told: Iterable[Told]) -> Iterator[list[Told]]:
         yield batch
 
 
-async def _post(client: Client, url: str, key: str, bodies: Sequence[bytes]) -> list[str | None]:
-    """None for each that was accepted, else why it was not. Tries again while ingest is away. Raises Stopped."""
+async def _post(
+    client: Client, url: str, key: str, bodies: Sequence[bytes], say: Callable[[str], None]
+) -> list[str | None]:
+    """None for each that was accepted, else why it was not. Tries again while ingest is away, and says so. Raises
+    Stopped."""
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     content = b"[" + b",".join(bodies) + b"]"
     problem = ""
     for attempt in range(_TRIES):
         if attempt:
-            await asyncio.sleep(min(0.5 * 2**attempt, 30))
+            pause = min(0.5 * 2**attempt, 30)
+            say(f"{problem}; once more in {pause:.0f} s")
+            await asyncio.sleep(pause)
         try:
             answer = await client.send("POST", f"{url.rstrip('/')}/v1/touchpoints", headers=headers, content=content)
         except NoAnswer as none:
             problem = f"ingest does not answer: {none}"
             continue
         if answer.status == 207:
+            say("rows")
             return [_because(item) for item in json.loads(answer.body)["items"]]
         problem = f"ingest refuses: {_problem(answer.body) or answer.status}"
         if answer.status not in _BUSY:

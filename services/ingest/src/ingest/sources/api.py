@@ -90,6 +90,8 @@ def is_array(body: bytes) -> bool:
 
 def _item(value: Any, told: Any, suspicious: bool) -> Outcome:
     try:
+        if not isinstance(value, dict):
+            raise Unusable("A touchpoint is a JSON object.")
         if suspicious and (found := flaw(value)) is not None:
             raise found
         return _draft(_ITEM.validate_python(value), told)
