@@ -36,12 +36,12 @@ class Companies:
     active: defaultdict[str, dict[UUID, int]] = field(default_factory=lambda: defaultdict(dict))
     where: dict[UUID, str] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
+    _newest: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def learn(self, people: Iterable[tuple[str, UUID, int]]) -> None:
         """What is known of them: (company, lead, last active)."""
         for company, lead_id, at in people:
-            self.active[company][lead_id] = at
-            self.where[lead_id] = company
+            self._put(company, lead_id, at)
 
     def of(self, lead: Lead) -> tuple[int, ...]:
         """When the people of this lead's company were last active, newest first; takes in how the lead now is."""
@@ -50,26 +50,35 @@ class Companies:
             self.leave(lead.lead_id)
         if company is None or lead.sums.active is None:
             return ()
-        people = self.active[company]
-        if people.get(lead.lead_id) != lead.sums.active:
-            groups = self._groups(company)
-            people[lead.lead_id] = lead.sums.active
-            self.where[lead.lead_id] = company
-            if self._groups(company) != groups:
-                self.changed.add(company)
-        return tuple(sorted(people.values(), reverse=True)[:MOST])
+        if self.active[company].get(lead.lead_id) == lead.sums.active:
+            return self._moments(company)
+        moments = self._moments(company)
+        groups = [since(signal, moments) for signal in self.signals]
+        self._put(company, lead.lead_id, lead.sums.active)
+        moments = self._moments(company)
+        if [since(signal, moments) for signal in self.signals] != groups:
+            self.changed.add(company)
+        return moments
 
     def leave(self, lead_id: UUID) -> None:
         """It went into another lead, or to another company."""
         if (company := self.where.pop(lead_id, None)) is not None:
             self.active[company].pop(lead_id, None)
+            self._newest.pop(company, None)
 
-    def _groups(self, company: str) -> list[int | None]:
-        moments = sorted(self.active[company].values(), reverse=True)
-        return [since(signal, moments) for signal in self.signals]
+    def _put(self, company: str, lead_id: UUID, at: int) -> None:
+        self.active[company][lead_id] = at
+        self.where[lead_id] = company
+        self._newest.pop(company, None)
+
+    def _moments(self, company: str) -> tuple[int, ...]:
+        found = self._newest.get(company)
+        if found is None:
+            found = self._newest[company] = tuple(sorted(self.active[company].values(), reverse=True)[:MOST])
+        return found
 
 
-def since(signal: CompanySignal, active: list[int] | tuple[int, ...]) -> int | None:
+def since(signal: CompanySignal, active: tuple[int, ...]) -> int | None:
     """When so many people as the signal asks for had all been active; None where they are fewer."""
     return active[signal.people - 1] if len(active) >= signal.people else None
 

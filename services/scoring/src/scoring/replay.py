@@ -136,13 +136,12 @@ def replay(
     for each, who in zip(steps, people, strict=True):
         if not isinstance(each, Heard) or each.at > story.way.as_of:  # else it is of the same batch
             story.wait(each.at)
-        match each, who:
-            case Heard(), Resolved():
-                story.heard(who, each.at)
-            case Answered(), _:
-                story.answered(each)
-            case Joined(), Into():
-                story.joined(who, each.at)
+        if isinstance(who, Resolved):
+            story.heard(who, each.at)
+        elif isinstance(who, Into):
+            story.joined(who, each.at)
+        elif isinstance(each, Answered):
+            story.answered(each)
     story.wait(until)
     return story.mqls, len(story.way.failed)
 

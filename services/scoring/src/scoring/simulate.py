@@ -192,6 +192,10 @@ async def _share(chunk: Chunk) -> Share:
             found[number].extend(mqls)
             failed[number] += failures
     current, candidate = (tuple(mql(each) for each in side if each.at >= _job.since) for side in found)
+    known = {(each.lead_id, each.cycle, each.at): each for each in current}
+    twins = (known.get((each.lead_id, each.cycle, each.at)) for each in candidate)
+    # What both playbooks make alike, as most is, is one object, which is sent once.
+    candidate = tuple(twin if twin == each else each for each, twin in zip(candidate, twins, strict=True))
     return Share(
         leads=len(ids),
         touchpoints=len(heard),
