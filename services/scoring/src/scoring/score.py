@@ -188,9 +188,14 @@ def _unsettled(lead: Lead, read: Mapping[str, Term], playbook: Playbook, as_of: 
     return moment(young[0].at + SETTLED)
 
 
+def _stays_out(lead: Lead, fit: Fit) -> bool:
+    """Sales has it already in this cycle, or it is disqualified or excluded: whatever its score, it is no MQL now."""
+    return lead.qualified_at is not None or lead.disqualified is not None or bool(fit.excluded)
+
+
 def _may_qualify(lead: Lead, fit: Fit, playbook: Playbook) -> bool:
     """Whether it would be an MQL if only its level were high enough."""
-    if lead.qualified_at is not None or lead.disqualified is not None or fit.excluded:
+    if _stays_out(lead, fit):
         return False
     grades = [cell[0] for cell in playbook.scoring.qualification.cells]
     return lead.sums.hand_raise is not None or fit.grade in grades
@@ -200,7 +205,7 @@ def _qualifies(lead: Lead, cell: str, playbook: Playbook, as_of: datetime, becau
     """Once per cycle: a hand-raise, or a cell of the agreement outside of the cool-down; and no exclusion."""
     sums = lead.sums
     assert sums.fit is not None
-    if lead.qualified_at is not None or lead.disqualified is not None or sums.fit.excluded:
+    if _stays_out(lead, sums.fit):
         return None
     if sums.hand_raise is not None:
         return "hand_raise"

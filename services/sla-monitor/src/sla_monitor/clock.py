@@ -10,9 +10,8 @@ What the world does to a clock (answers, pauses, late knowledge) is decided in `
 
 from datetime import datetime, timedelta
 from functools import lru_cache
-from hashlib import sha1
 from typing import Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +20,6 @@ from relevo.calendar import Calendar, deadline, elapsed
 from relevo.events.vocabulary import ClockKind, StepAct
 
 NONE = timedelta(0)
-_LAYOUT = 0xF << 76 | 3 << 62  # the bits of an id that say its version and variant
 _CLOCKS = UUID("5f0c7a52-6d0e-4b6e-9a53-0f6b2f6a4c11")  # namespace of clock ids
 
 
@@ -99,19 +97,13 @@ class Step(Struct, frozen=True):
     after: timedelta  # since the start, in the clock's time
     do: StepAct | None  # None: it only counts
     breach: bool  # at the target or later
-    due_at: datetime | None  # None: paused before it was due
+    due_at: datetime | None = None  # None: paused before it was due
 
 
 def clock_id(lead_id: UUID, cycle: int, kind: ClockKind, version: int) -> UUID:
     """The same promise has the same id, however often it is heard of. Per-cycle clocks outlive their version."""
     spell = version if kind in ("wait", "answer") else 0
-    return _named(_CLOCKS, f"{lead_id}/{cycle}/{kind}/{spell}")
-
-
-def _named(namespace: UUID, name: str) -> UUID:
-    """`uuid.uuid5`, at half its cost: it is made once a clock and once a step."""
-    digest = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
-    return UUID(int=int.from_bytes(digest[:16], "big") & ~_LAYOUT | 5 << 76 | 2 << 62)
+    return uuid5(_CLOCKS, f"{lead_id}/{cycle}/{kind}/{spell}")
 
 
 def begin(
@@ -146,34 +138,23 @@ Steps = tuple[Step, ...]
 
 def steps(clock: Clock, cal: Calendar) -> Steps:
     """Every step in order, the target among them, fired or not."""
-    return tuple(
-        Step(each.index, each.key, each.after, _act(clock, each.do), each.breach, due(clock, cal, each.after))
-        for each in _planned(clock.promise, target(clock))
-    )
-
-
-class _Planned(Struct, frozen=True):
-    """A `Step` as far as the promise alone says."""
-
-    index: int
-    key: str
-    after: timedelta
-    do: StepAct | None
-    breach: bool
+    planned = _planned(clock.promise, target(clock))
+    return tuple(replace(step, do=_act(clock, step.do), due_at=due(clock, cal, step.after)) for step in planned)
 
 
 @lru_cache(maxsize=1_000)  # as many promises as a few playbooks make; each is kept to thousands of leads
-def _planned(promise: Promise, goal: timedelta) -> tuple[_Planned, ...]:
-    found: list[_Planned] = []
+def _planned(promise: Promise, goal: timedelta) -> Steps:
+    """Every step as far as the promise alone says: not when it is due, nor what this clock makes of its act."""
+    found: list[Step] = []
     seen: dict[str, int] = {}
     for index, rung in enumerate(promise.ladder):
         # With the target the whole ladder shrinks, times and shares alike: its order is what the playbook checked.
         after = rung.at if goal == promise.target else _scaled(rung.at, goal, promise.target)
         seen[rung.do] = seen.get(rung.do, 0) + 1
         key = "target" if after == goal else f"{rung.do}.{seen[rung.do]}"
-        found.append(_Planned(index, key, after, rung.do, after >= goal))
+        found.append(Step(index, key, after, rung.do, after >= goal))
     if all(step.key != "target" for step in found):
-        found.append(_Planned(len(found), "target", goal, None, True))
+        found.append(Step(len(found), "target", goal, None, True))
     return tuple(sorted(found, key=lambda step: step.after))
 
 
@@ -239,7 +220,7 @@ def fire(
     by = now if until is None else until
     fired = tuple(
         Fired(
-            _named(clock.id, f"{step.key} due {step.due_at.isoformat()} fired {now.isoformat()}"),
+            uuid5(clock.id, f"{step.key} due {step.due_at.isoformat()} fired {now.isoformat()}"),
             step.key,
             step.index,
             step.do,
