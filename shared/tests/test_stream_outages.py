@@ -11,7 +11,7 @@ import pytest
 from relevo.stream import connect
 from relevo.stream import consumer as consumer_module
 from relevo.stream.dead import listed
-from relevo.stream.kafka import KafkaAway, Producer, Reader
+from relevo.stream.kafka import Ends, KafkaAway, Producer, Reader
 from relevo.testing.proxy import Proxy
 from relevo.testing.services import PATIENCE
 from relevo.testing.stage import Stage, consuming, open_stage
@@ -109,6 +109,14 @@ async def test_a_client_that_cannot_leave_is_taken_apart(cut_kafka: Proxy, datab
                 while not {1, 2, 3} <= set(await stage.effects()):
                     await asyncio.sleep(0.05)
         stage.check_order(await stage.effects())
+
+
+async def test_a_client_stopped_before_its_tasks_began_ends_too(kafka: str) -> None:
+    """It awaits the tasks it has cancelled, whose CancelledError must not pass for the caller's."""
+    ends = Ends(kafka)
+    await ends.start()
+    await ends.stop()
+    await nothing_left()
 
 
 async def _nothing() -> None:

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
 
-from relevo.stream.kafka import KafkaAway, looking_on
+from relevo.stream.kafka import Ends, KafkaAway
 from relevo_local.together import together
 
 Partition = tuple[str, int]
@@ -18,7 +18,7 @@ Partition = tuple[str, int]
 class Watch:
     """Asks the broker where its partitions end, and each service's database how far it has come."""
 
-    ends: Callable[[Collection[str]], Awaitable[dict[Partition, int]]]
+    ends: Ends
     databases: tuple[asyncpg.Connection, ...]
 
     async def quiet(self, within: float, pause: float = 0.1) -> bool:
@@ -40,7 +40,7 @@ class Watch:
     async def _at_the_ends(self) -> dict[Partition, int] | None:
         """Where all partitions end that somebody reads, if nothing is under way; else None."""
         stages = await together(map(_stage, self.databases))
-        ends = await self.ends({topic for _, positions in stages for topic, _ in positions})
+        ends = await self.ends.of_topics({topic for _, positions in stages for topic, _ in positions})
         for waiting, positions in stages:
             read = {topic for topic, _ in positions}
             if waiting or any(positions.get(place, 0) < end for place, end in ends.items() if place[0] in read):
@@ -52,7 +52,9 @@ class Watch:
 async def watching(kafka: str, databases: Mapping[str, str]) -> AsyncIterator[Watch]:
     """Raises KafkaAway, OSError or asyncpg.PostgresError where one of them cannot be reached."""
     async with AsyncExitStack() as stack:
-        ends = await stack.enter_async_context(looking_on(kafka))
+        ends = Ends(kafka)
+        stack.push_async_callback(ends.stop)
+        await ends.start()
         connections = []
         for dsn in databases.values():
             connections.append(await asyncpg.connect(dsn, timeout=5))

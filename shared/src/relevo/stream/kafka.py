@@ -201,9 +201,18 @@ def _seen(future: asyncio.Future[Any]) -> None:
 
 
 async def _ends_in_time(work: Awaitable[Any], timeout: float) -> bool:
+    """Whether `work` ended well. A client that stops awaits tasks it has just cancelled: where one had not begun, their
+    CancelledError comes out of it, and is not ours."""
+    us = asyncio.current_task()
+    assert us is not None
+    before = us.cancelling()
     try:
         async with asyncio.timeout(timeout):
             await work
+    except asyncio.CancelledError:
+        if us.cancelling() > before:
+            raise
+        return False
     except Exception:  # noqa: BLE001 - it is being thrown away, whatever it says
         return False
     return True
@@ -249,21 +258,18 @@ class Reader:
             metadata_max_age_ms=5_000 if local else 30_000,  # until a topic created anew is noticed
         )
         self._client.subscribe(list(topics), listener=_Listener(assigned, revoked))
-        # Asks how far partitions reach. A broker answers a connection's requests in turn: behind our own fetches, which
-        # wait for records, each answer would come a wait too late.
-        self._asking = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, group_id=None, request_timeout_ms=10_000, retry_backoff_ms=100,
-            metadata_max_age_ms=5_000 if local else 30_000,
-        )  # fmt: skip
+        # A broker answers a connection's requests in turn: behind our own fetches, which wait for records, each answer
+        # would come a wait too late.
+        self._ends = Ends(bootstrap)
 
     async def start(self) -> None:
         """Returns as a member of the group with its partitions assigned. Raises KafkaAway."""
         try:
             async with asyncio.timeout(_JOINING):
                 await self._client.start()
-                await self._asking.start()
         except Exception as error:
             raise KafkaAway(type(error).__name__) from error
+        await self._ends.start()
 
     async def poll(
         self, seconds: float, most: int, topics: Collection[str] | None = None
@@ -364,12 +370,8 @@ class Reader:
             raise KafkaAway(type(error).__name__) from error
 
     async def end_offsets(self, partitions: Iterable[Partition], timeout: float = 5) -> dict[Partition, int]:
-        """The offset after each partition's last record, asked of the broker now. Raises KafkaAway."""
-        try:
-            async with asyncio.timeout(timeout):
-                return await _ends(self._asking, [TopicPartition(*p) for p in partitions])
-        except Exception as error:
-            raise KafkaAway(type(error).__name__) from error
+        """As `Ends.of`."""
+        return await self._ends.of(partitions, timeout)
 
     def partitions(self, topic: str) -> int | None:
         """How many partitions the topic has; None while the metadata is not here."""
@@ -379,8 +381,7 @@ class Reader:
     async def stop(self) -> None:
         """Leave the group and close. A client that does not stop in time is taken apart: its heartbeats would keep
         the partitions from everybody else."""
-        if not await _ends_in_time(self._asking.stop(), 2):
-            await _ends_in_time(self._asking._client.close(), 2)
+        await self._ends.stop()
         if await _ends_in_time(self._client.stop(), 5):
             return
         coordinator, fetcher = self._client._coordinator, self._client._fetcher
@@ -391,47 +392,60 @@ class Reader:
         await _ends_in_time(self._client._client.close(), 2)
 
 
-@asynccontextmanager
-async def looking_on(bootstrap: str) -> AsyncIterator[Callable[[Collection[str]], Awaitable[dict[Partition, int]]]]:
-    """For who watches from outside, as a member of no group: a function that asks for the offset after the last record
-    of every partition of these topics. It, and entering, raise KafkaAway."""
-    client = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, request_timeout_ms=10_000)
+class Ends:
+    """Asks how far partitions reach, on a connection of its own and as a member of no group."""
 
-    async def ends(topics: Collection[str]) -> dict[Partition, int]:
-        wanted = [TopicPartition(t, number) for t in topics for number in client.partitions_for_topic(t) or ()]
+    def __init__(self, bootstrap: str) -> None:
+        self._client = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, group_id=None, request_timeout_ms=10_000, retry_backoff_ms=100,
+            metadata_max_age_ms=5_000,  # until a topic created anew is noticed
+        )  # fmt: skip
+
+    async def start(self) -> None:
+        """Raises KafkaAway."""
         try:
-            async with asyncio.timeout(5):
-                return await _ends(client, wanted)
+            async with asyncio.timeout(_JOINING):
+                await self._client.start()
         except Exception as error:
             raise KafkaAway(type(error).__name__) from error
 
-    try:
-        async with asyncio.timeout(_JOINING):
-            await client.start()
-    except Exception as error:
-        raise KafkaAway(type(error).__name__) from error
-    try:
-        yield ends
-    finally:
-        await _ends_in_time(client.stop(), 5)
+    async def of_topics(self, topics: Iterable[str], timeout: float = 5) -> dict[Partition, int]:
+        """As `of`, for every partition of these topics; those nobody has created have none."""
+        known = self._client.partitions_for_topic
+        return await self.of([(topic, number) for topic in topics for number in known(topic) or ()], timeout)
 
+    async def of(self, partitions: Iterable[Partition], timeout: float = 5) -> dict[Partition, int]:
+        """The offset after each partition's last record, asked of the broker now. Raises KafkaAway."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._asked([TopicPartition(*p) for p in partitions])
+        except Exception as error:
+            raise KafkaAway(type(error).__name__) from error
 
-async def _ends(client: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> dict[Partition, int]:
-    """The offset after each partition's last record. Asked for offsets, the embedded broker counts the last batch as
-    one record; how far a partition reaches, as told with any fetch from it, is right on every broker."""
-    ends = {(tp.topic, tp.partition): offset for tp, offset in (await client.end_offsets(partitions)).items()}
-    by_leader: dict[int, dict[str, list[tuple[int, int, int]]]] = defaultdict(lambda: defaultdict(list))
-    for (topic, number), offset in ends.items():
-        leader = client._client.cluster.leader_for_partition(TopicPartition(topic, number))
-        by_leader[leader][topic].append((number, offset, _FETCH_LEAST))
-    for leader, topics in by_leader.items():
-        request = FetchRequest(1, 1, _FETCH_LEAST, 0, list(topics.items()), rack_id="")
-        answer = await client._client.send(leader, request)
-        for topic, found in answer.topics:
-            for number, error, reaches, *_ in found:
-                if not error:
-                    ends[topic, number] = max(ends[topic, number], reaches)
-    return ends
+    async def _asked(self, partitions: Sequence[TopicPartition]) -> dict[Partition, int]:
+        """Asked for offsets, the embedded broker counts the last batch as one record; how far a partition reaches, as
+        told with any fetch from it, is right on every broker."""
+        ends = {(tp.topic, tp.partition): offset for tp, offset in (await self._client.end_offsets(partitions)).items()}
+        by_leader: dict[int, dict[str, list[tuple[int, int, int]]]] = defaultdict(lambda: defaultdict(list))
+        client = self._client._client
+        for (topic, number), offset in ends.items():
+            leader = client.cluster.leader_for_partition(TopicPartition(topic, number))
+            by_leader[leader][topic].append((number, offset, _FETCH_LEAST))
+        for leader, topics in by_leader.items():
+            request = FetchRequest(1, 1, _FETCH_LEAST, 0, list(topics.items()), rack_id="")
+            for topic, found in (await client.send(leader, request)).topics:
+                for number, error, reaches, *_ in found:
+                    if not error:
+                        ends[topic, number] = max(ends[topic, number], reaches)
+        return ends
+
+    async def stop(self) -> None:
+        if await _ends_in_time(self._client.stop(), 2):
+            return
+        fetcher = self._client._fetcher
+        if fetcher is not None and fetcher._fetch_task is not None:
+            fetcher._fetch_task.cancel()
+        await _ends_in_time(self._client._client.close(), 2)
 
 
 def _record(message: Any) -> Record:
