@@ -106,6 +106,15 @@ def test_every_setting_is_one_that_the_service_reads_and_every_secret_is_a_refer
         assert ("RELEVO_DATABASE" in env) == (module != "ingest")
 
 
+def test_a_kafka_with_a_password_is_a_reference_too(helm: str, module: str) -> None:
+    for pod in pods(rendered(helm, module, "--set", "secrets.kafka=relevo-kafka")):
+        (entry,) = [each for each in pod["spec"]["containers"][0]["env"] if each["name"] == "RELEVO_KAFKA"]
+        assert entry == {
+            "name": "RELEVO_KAFKA",
+            "valueFrom": {"secretKeyRef": {"name": "relevo-kafka", "key": "kafka"}},
+        }
+
+
 def test_the_pod_runs_what_the_service_is(helm: str, module: str) -> None:
     service = importlib.import_module(f"{module}.main").service
     documents = rendered(helm, module)
@@ -157,6 +166,7 @@ def test_split_answers_with_one_half_and_works_with_the_other(helm: str) -> None
         ([], "service"),
         ([*values("scoring"), "--set", "replica=3"], "replica"),
         ([*values("scoring"), "--set", "kafka=somewhere"], "kafka"),
+        ([*values("scoring"), "--set", "kafka=SASL_SSL://us:password@here:9093?mechanism=PLAIN"], "kafka"),
         ([*values("ingest"), "--set", "split=true"], "ingest cannot be split"),
         (["--values", str(CHART / "values/handoff.yaml")], "set env.RELEVO_PUBLIC_URL"),
     ],

@@ -45,7 +45,12 @@ securityContext:
   capabilities: {drop: [ALL]}
 resources: {{- toYaml .Values.resources | nindent 2 }}
 env:
+{{- with .Values.secrets.kafka }}
+  - name: RELEVO_KAFKA
+    valueFrom: {secretKeyRef: {name: {{ . }}, key: kafka}}
+{{- else }}
   - {name: RELEVO_KAFKA, value: {{ .Values.kafka | quote }}}
+{{- end }}
   - {name: RELEVO_HTTP_PORT, value: {{ .Values.port | quote }}}
   - {name: RELEVO_SHUTDOWN_SECONDS, value: {{ .Values.shutdownSeconds | quote }}}
   - {name: RELEVO_TOKENS, value: /run/relevo/tokens.yaml}

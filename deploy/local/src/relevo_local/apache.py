@@ -13,8 +13,9 @@ import shutil
 import sys
 import tempfile
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from relevo_local import broker, home, interrupts, leftovers
@@ -31,29 +32,47 @@ class Unavailable(Trouble):
     """Apache Kafka cannot be had on this machine; the message is one line."""
 
 
+@dataclass(frozen=True)
+class Doors:
+    """Further listeners, as a cluster that is not only ours has them: by protocol (SSL, SASL_SSL…) its port; what the
+    broker's settings need for them; and passwords by user, for SCRAM-SHA-512."""
+
+    ports: Mapping[str, int]
+    settings: str
+    passwords: Mapping[str, str]
+
+
 @asynccontextmanager
-async def running(folder: Path, *, port: int | None = None, advertised: int | None = None) -> AsyncIterator[str]:
+async def running(
+    folder: Path, *, port: int | None = None, advertised: int | None = None, doors: Doors | None = None
+) -> AsyncIterator[str]:
     """A node of its own in this folder; yields its address. `advertised` is the port of a proxy before it."""
     ports, processes = Ports(), Processes(folder)
     leftovers.end(folder)
     try:
-        yield await start(processes, ports, folder, port or ports.take(), advertised=advertised)
+        yield await start(processes, ports, folder, port or ports.take(), advertised=advertised, doors=doors)
     finally:
         await processes.stop()
         ports.release()
 
 
-async def start(processes: Processes, ports: Ports, folder: Path, port: int, *, advertised: int | None = None) -> str:
+async def start(
+    processes: Processes, ports: Ports, folder: Path, port: int, *, advertised: int | None = None,
+    doors: Doors | None = None,
+) -> str:  # fmt: skip
     """Fetch the jars if need be, format `folder/kafka` if it is new, start, and return the address when it answers."""
     java, jars = _java(), await fetch()
     data = folder / "kafka"
     data.mkdir(parents=True, exist_ok=True)
     settings = folder / "kafka.properties"
-    settings.write_text(_settings(data, port, ports.take(), advertised or port))
+    doors = doors or Doors({}, "", {})
+    settings.write_text(_settings(data, port, ports.take(), advertised or port, doors))
     if not (data / "meta.properties").exists():
         # Written as one word with its option: one in 64 begins with a hyphen.
         cluster = urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         argv = [*_command(java, jars), "kafka.tools.StorageTool", "format", f"-t{cluster}", "-c", str(settings)]
+        for user, password in doors.passwords.items():
+            argv += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
         await finish(Program("kafka-format", argv, cwd=folder), folder / "logs" / "kafka-format.log")
     argv = [*_command(java, jars), "kafka.Kafka", str(settings)]
     processes.start(Program("broker", argv, cwd=folder, patience=20.0))
@@ -109,17 +128,19 @@ def _command(java: str, jars: Path) -> list[str]:
     return [java, *_HEAP, logs, "-cp", f"{jars}/*"]
 
 
-def _settings(data: Path, port: int, controller: int, advertised: int) -> str:
+def _settings(data: Path, port: int, controller: int, advertised: int, doors: Doors) -> str:
+    listening = "".join(f",{protocol}://{LOOPBACK}:{number}" for protocol, number in doors.ports.items())
+    protocols = "".join(f",{protocol}:{protocol}" for protocol in doors.ports)
     return f"""\
 # One node for tests, written anew at each start.
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{LOOPBACK}:{controller}
 controller.listener.names=CONTROLLER
-listeners=CLIENTS://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}
-advertised.listeners=CLIENTS://{LOOPBACK}:{advertised}
+listeners=CLIENTS://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}{listening}
+advertised.listeners=CLIENTS://{LOOPBACK}:{advertised}{listening}
 inter.broker.listener.name=CLIENTS
-listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -131,7 +152,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 # Short sessions, so that a test of a dead consumer does not wait for the six seconds Kafka insists on by default.
 group.min.session.timeout.ms=500
-"""
+{doors.settings}"""
 
 
 async def _fetch() -> int:

@@ -38,4 +38,4 @@ class Settings(Common):
 @lru_cache(maxsize=1)
 def answers_at() -> str:
     """The same, read once, for handlers, which see no settings."""
-    return Settings().answers_at
+    return Settings.read().answers_at

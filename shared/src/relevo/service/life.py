@@ -74,7 +74,7 @@ def _parts(service: "Service", only: Only | None) -> dict[str, Coroutine[Any, An
         service.consumer = Consumer(
             service.database,
             service.handled,
-            bootstrap=settings.kafka,
+            kafka=settings.kafka,
             group=service.name,
             profile=settings.topics,
             beat=lambda: service.beat("consumer"),

@@ -36,7 +36,7 @@ def command_line(service: Service) -> typer.Typer:
         only: Annotated[Only | None, typer.Option(help="One half of the process; both where not given")] = None,
     ) -> None:
         """Run until SIGTERM."""
-        settings = service.settings_class()
+        settings = service.settings_class.read()
         logs.configure(service.name, settings.log_level)
         _trace(service.name)
         collect_seldom()

@@ -215,7 +215,7 @@ class Service:
     @asynccontextmanager
     async def opened(self, settings: Settings | None = None) -> AsyncIterator["Service"]:
         """The service with its settings read and its clients made, without anything running: for commands and tests."""
-        self.settings = settings or self.settings_class()
+        self.settings = settings or self.settings_class.read()
         self.stopping, self.clock, self._beats = asyncio.Event(), Clock(), {}
         self._file_clock = FileClock(self.settings.clock_file if self.settings.time_travel else None)
         if self.migrations is not None:

@@ -32,7 +32,7 @@ class Consumer:
         database: Database,
         handlers: Handlers,
         *,
-        bootstrap: str,
+        kafka: str,
         group: str,
         profile: Profile,
         beat: Callable[[], None] = lambda: None,
@@ -40,7 +40,7 @@ class Consumer:
         limit: Limit | None = None,
     ) -> None:
         self._database, self._handlers = database, handlers
-        self._bootstrap, self._group, self._profile = bootstrap, group, profile
+        self._kafka, self._group, self._profile = kafka, group, profile
         self._beat, self._applied = beat, applied
         self._limit = limit or Limit()
         self._topics = [topic.name for topic in handlers.topics]
@@ -77,7 +77,7 @@ class Consumer:
     async def _member(self) -> None:
         """From joining the group to leaving it. Raises KafkaAway."""
         reader = Reader(
-            self._bootstrap,
+            self._kafka,
             self._group,
             self._topics,
             self._profile,

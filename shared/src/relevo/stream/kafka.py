@@ -24,6 +24,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, ProducerClosed
 from aiokafka.protocol.fetch import FetchRequest
 
 from relevo.events import Topic
+from relevo.stream.brokers import Brokers
 
 log = logging.getLogger(__name__)
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs every retry; we say what matters ourselves
@@ -85,8 +86,8 @@ def murmur2(key: bytes) -> int:
 class Producer:
     """Writes records with acks=all. One client inside, thrown away after any error and built anew."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: str) -> None:
+        self._brokers = Brokers.of(kafka)
         self._client: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -117,7 +118,7 @@ class Producer:
         async with self._starting:
             if self._client is None:
                 client = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap,
+                    **self._brokers.client(),
                     acks="all",
                     enable_idempotence=False,
                     linger_ms=0,
@@ -237,11 +238,11 @@ class Reader:
     """A member of a consumer group. Offsets are committed by hand, never for records that were merely returned."""
 
     def __init__(
-        self, bootstrap: str, group: str, topics: Sequence[str], profile: Profile, assigned: Assigned, revoked: Revoked
+        self, kafka: str, group: str, topics: Sequence[str], profile: Profile, assigned: Assigned, revoked: Revoked
     ) -> None:
         local = profile == "local"
         self._client = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **Brokers.of(kafka).client(),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -260,7 +261,7 @@ class Reader:
         self._client.subscribe(list(topics), listener=_Listener(assigned, revoked))
         # A broker answers a connection's requests in turn: behind our own fetches, which wait for records, each answer
         # would come a wait too late.
-        self._ends = Ends(bootstrap)
+        self._ends = Ends(kafka)
 
     async def start(self) -> None:
         """Returns as a member of the group with its partitions assigned. Raises KafkaAway."""
@@ -395,9 +396,9 @@ class Reader:
 class Ends:
     """Asks how far partitions reach, on a connection of its own and as a member of no group."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, kafka: str) -> None:
         self._client = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, group_id=None, request_timeout_ms=10_000, retry_backoff_ms=100,
+            **Brokers.of(kafka).client(), group_id=None, request_timeout_ms=10_000, retry_backoff_ms=100,
             metadata_max_age_ms=5_000,  # until a topic created anew is noticed
         )  # fmt: skip
 
@@ -454,23 +455,25 @@ def _record(message: Any) -> Record:
 
 
 @asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+async def _admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    brokers = Brokers.of(kafka)
+    admin = AIOKafkaAdminClient(**brokers.client(), request_timeout_ms=10_000)
     try:
         async with asyncio.timeout(30):
             await admin.start()
             yield admin
     except (KafkaError, OSError, TimeoutError) as error:
-        raise KafkaAway(f"{bootstrap} does not answer: {type(error).__name__}") from error
+        secured = "" if brokers.protocol == "PLAINTEXT" else ", or does not let us in as RELEVO_KAFKA says"
+        raise KafkaAway(f"{brokers.servers} does not answer{secured}: {type(error).__name__}") from error
     finally:
         await _ends_in_time(admin.close(), 3)
 
 
-async def create_topics(bootstrap: str, topics: Collection[Topic], profile: Profile) -> list[str]:
+async def create_topics(kafka: str, topics: Collection[Topic], profile: Profile) -> list[str]:
     """Create what is missing and return its names. Raises ValueError naming both counts where an existing topic has
     another number of partitions (keys would land elsewhere), KafkaAway where no broker answers."""
     wanted = {topic.name: (topic.partitions_local if profile == "local" else topic.partitions) for topic in topics}
-    async with _admin(bootstrap) as admin:
+    async with _admin(kafka) as admin:
         # aiokafka cannot ask for the brokers' default.replication.factor.
         replicas = 1 if profile == "local" else min(3, len(admin._client.cluster.brokers()))
         answer = await admin.create_topics(

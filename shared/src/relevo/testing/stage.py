@@ -102,7 +102,7 @@ class Stage:
         return Consumer(
             database or self.database,
             more.pop("handlers", self.handlers),
-            bootstrap=more.pop("kafka", self.kafka),
+            kafka=more.pop("kafka", self.kafka),
             group=self.group,
             profile=more.pop("profile", "local"),
             limit=limit,
