@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from relevo.service.tokens import Scope
+from relevo.scopes import Scope
 from relevo_local import home
 from relevo_local.ports import LOOPBACK, Ports, is_listening
 from relevo_local.services import SCOPES

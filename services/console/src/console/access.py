@@ -13,8 +13,9 @@ from fastapi import Request
 from sqlalchemy import text
 
 from console.settings import Settings
+from relevo.scopes import Scope
 from relevo.service import Actor, Problem, needs, of
-from relevo.service.tokens import Scope, Token, Tokens
+from relevo.service.tokens import Token, Tokens
 from relevo.stream import Transaction
 
 COOKIE: Final = "__Host-relevo"

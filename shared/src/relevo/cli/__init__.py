@@ -14,6 +14,7 @@ from relevo.cli.playbook import playbook
 from relevo.cli.reps import reps
 from relevo.cli.simulate import simulate
 from relevo.cli.sources import sources
+from relevo.cli.tokens import tokens
 
 __all__ = ["main"]
 
@@ -27,6 +28,7 @@ main = typer.Typer(
 playbook.command()(simulate)
 main.add_typer(playbook, name="playbook")
 main.add_typer(sources, name="sources")
+main.add_typer(tokens, name="tokens")
 main.command("import")(import_)
 main.add_typer(reps, name="reps")
 

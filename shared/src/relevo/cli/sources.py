@@ -1,24 +1,18 @@
-"""`relevo sources …`: who may send touchpoints, in the file ingest reads while it runs. Keys are shown once.
-
-The file is rewritten whole, in one step, so that ingest never reads half of it; comments do not survive that, so the
-version before is kept beside it, as `sources.yaml~`.
-"""
+"""`relevo sources …`: who may send touchpoints, in the file ingest reads while it runs. Keys are shown once."""
 
 import json
-import os
 import re
 import secrets
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
+from relevo.cli import entries
+from relevo.cli.entries import Entry, refusal
 from relevo.cli.sources_live import Unanswered, asked, judged
 from relevo.kinds import (
     ALWAYS_SIGN,
@@ -34,8 +28,6 @@ from relevo.kinds import (
 sources = typer.Typer(help="Who may send touchpoints, and with which key.", no_args_is_help=True)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_SPAN = re.compile(r"(\d+)([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 _OR_TOPIC = {"amazon_ses": " or its --topic"}
 File = Annotated[Path, typer.Option("--file", envvar="RELEVO_SOURCES", help="The file ingest reads.")]
@@ -67,33 +59,33 @@ def add(
 ) -> None:
     """A new source and its key, which is shown now and never again. A webhook that its tool signs needs none."""
     if _NAME.fullmatch(name) is None:
-        raise _refusal("a name has lower-case letters, digits, - and _, 63 at most, and begins with a letter or digit")
+        raise refusal("a name has lower-case letters, digits, - and _, 63 at most, and begins with a letter or digit")
     if origin and access == "secret":
-        raise _refusal("origins are for public sources: a secret key has no place in a page")
-    entries = _read(file)
-    if any(entry.get("name") == name for entry in entries):
-        raise _refusal(f"{name} is there already; `relevo sources rotate {name}` gives it a new key")
+        raise refusal("origins are for public sources: a secret key has no place in a page")
+    known = entries.read(file, "sources")
+    if any(entry.get("name") == name for entry in known):
+        raise refusal(f"{name} is there already; `relevo sources rotate {name}` gives it a new key")
     signs = [{"env": each} for each in secret_env or ()] + [{"file": each} for each in secret_file or ()]
     token = {"env": token_env} if token_env else {"file": token_file} if token_file else None
     if kind not in WEBHOOKS and (signs or topic or url):
-        raise _refusal("secrets, topics and urls are for webhooks")
+        raise refusal("secrets, topics and urls are for webhooks")
     if (token is None) == (kind in SEND_IDS):
-        raise _refusal(
+        raise refusal(
             f"{kind} sends ids only: say where the token stands that leads are fetched with, with --token-env or "
             "--token-file"
             if kind in SEND_IDS
             else f"tokens are for {' and '.join(sorted(SEND_IDS))}"
         )
     if kind in ALWAYS_SIGN and not signs:
-        raise _refusal(f"{kind} signs every request: say where its secret stands, with --secret-env or --secret-file")
+        raise refusal(f"{kind} signs every request: say where its secret stands, with --secret-env or --secret-file")
     if kind in NEVER_SIGN | SIGN_BY_TOPIC and signs:
-        raise _refusal(f"{kind} has no secret to sign with; it is known by its key" + _OR_TOPIC.get(kind, ""))
+        raise refusal(f"{kind} has no secret to sign with; it is known by its key" + _OR_TOPIC.get(kind, ""))
     key = None if (signs or topic) and kind not in ASK_WITH_KEY else secrets.token_urlsafe(24)
-    entry: dict[str, Any] = {"name": name, "kind": kind, "access": access}
+    entry: Entry = {"name": name, "kind": kind, "access": access}
     given = {"origins": origin, "country": country, "secrets": signs, "token": token, "topics": topic, "url": url}
     entry |= {field: told for field, told in given.items() if told}
-    entry |= {"keys": [{"sha256": _hash(key)}]} if key else {}
-    _write(file, [*entries, entry])
+    entry |= {"keys": [{"sha256": entries.hashed(key)}]} if key else {}
+    entries.write(file, "sources", [*known, entry])
     place = f", to /v1/webhooks/{name}" if kind in WEBHOOKS else ""
     if kind in SIGN_THEIR_ADDRESS and not url:
         typer.echo(f"{kind} signs the address it calls: ingest needs RELEVO_PUBLIC_URL, or add --url", err=True)
@@ -108,32 +100,34 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """A new key; the old one works on for a while, so that senders can change over."""
-    if (span := _SPAN.fullmatch(overlap)) is None:
-        raise _refusal("write the overlap as 30m, 12h or 7d")
     now = datetime.now(UTC).replace(microsecond=0)
-    until = now + timedelta(**{_UNITS[span[2]]: int(span[1])})
+    until = now + entries.span(overlap, "the overlap")
     key = secrets.token_urlsafe(24)
 
-    def renewed(entry: dict[str, Any]) -> dict[str, Any]:
+    def renewed(named: list[Entry]) -> list[Entry]:
+        entry = named[0]
         if not entry.get("keys"):
-            raise _refusal(f"{name} has no key: what its tool signs with is rotated in the tool and where it stands")
+            raise refusal(f"{name} has no key: what its tool signs with is rotated in the tool and where it stands")
         old = [known for known in entry.get("keys", []) if "until" not in known or known["until"] > now]
-        return entry | {"keys": [{"sha256": _hash(key)}, *({"until": until} | known for known in old)]}
+        return [
+            entry | {"keys": [{"sha256": entries.hashed(key)}, *({"until": until} | known for known in old)]},
+            *named[1:],
+        ]
 
-    _change(file, name, renewed)
+    entries.change(file, "sources", name, renewed)
     _tell(as_json, name, key, f"{name} has a new key; the old one works until {until:%F %H:%M} UTC")
 
 
 @sources.command("list")
 def list_(file: File = _DEFAULT, as_json: AsJson = False) -> None:
     """All sources, without their keys."""
-    entries = _read(file)
+    known = entries.read(file, "sources")
     if as_json:
-        shown = [{**entry, **{k: len(entry.get(k, [])) for k in ("keys", "secrets")}} for entry in entries]
+        shown = [{**entry, **{k: len(entry.get(k, [])) for k in ("keys", "secrets")}} for entry in known]
         typer.echo(json.dumps({"sources": shown}, ensure_ascii=False, indent=2))
         return
     table = Table("name", "kind", "access", "keys", "secrets", "origins")
-    for entry in entries:
+    for entry in known:
         counts = [len(entry.get(what, [])) for what in ("keys", "secrets")]
         row = (entry.get("name"), entry.get("kind"), entry.get("access", "secret"), *counts)
         table.add_row(*map(str, row), " ".join(entry.get("origins", [])))
@@ -143,7 +137,7 @@ def list_(file: File = _DEFAULT, as_json: AsJson = False) -> None:
 @sources.command()
 def remove(name: Named, file: File = _DEFAULT) -> None:
     """The source may send no more, at once."""
-    _change(file, name, lambda entry: None)
+    entries.change(file, "sources", name, lambda named: [])
     typer.echo(f"{name} may send no more")
 
 
@@ -158,13 +152,13 @@ def try_(
 ) -> None:
     """Whether the running ingest has the source in force, and a key opens it. Sends nothing. Exits with 1 where not."""
     if not token:
-        raise _refusal("set RELEVO_API_TOKEN to a token of scope `read` (of `relevo up`: set -a; . .relevo/env)")
+        raise refusal("set RELEVO_API_TOKEN to a token of scope `read` (of `relevo up`: set -a; . .relevo/env)")
     base = url.rstrip("/")
     try:
         told = asked(base, token)
     except Unanswered as why:
-        raise _refusal(str(why)) from None
-    found = judged(told, name, key, any(entry.get("name") == name for entry in _read(file)), base)
+        raise refusal(str(why)) from None
+    found = judged(told, name, key, any(entry.get("name") == name for entry in entries.read(file, "sources")), base)
     if as_json:
         typer.echo(json.dumps({"name": name, **found._asdict()}, ensure_ascii=False))
     else:
@@ -172,52 +166,8 @@ def try_(
     raise typer.Exit(1 if found.bad else 0)
 
 
-def _change(file: Path, name: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> None:
-    entries = _read(file)
-    if not any(entry.get("name") == name for entry in entries):
-        known = ", ".join(str(entry.get("name")) for entry in entries) or "none"
-        raise _refusal(f"{file} has no source {name}; it has {known}")
-    changed = [change(entry) if entry.get("name") == name else entry for entry in entries]
-    _write(file, [entry for entry in changed if entry is not None])
-
-
-def _read(file: Path) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    try:
-        entries = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("sources") or []
-    except (OSError, UnicodeDecodeError, AttributeError, yaml.YAMLError):
-        raise _refusal(f"{file} cannot be read as sources.yaml; mend it first") from None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise _refusal(f"{file} has no list of sources; mend it first")
-    return entries
-
-
-def _write(file: Path, entries: list[dict[str, Any]]) -> None:
-    file = file.resolve()  # a symbolic link stays one
-    if file.exists():
-        file.with_name(file.name + "~").write_bytes(file.read_bytes())
-    new = file.with_name(f".{file.name}.new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-        yaml.safe_dump({"sources": entries}, out, sort_keys=False, allow_unicode=True)
-        out.flush()
-        os.fsync(out.fileno())
-    if file.exists():
-        new.chmod(file.stat().st_mode & 0o777)
-    new.replace(file)
-
-
 def _tell(as_json: bool, name: str, key: str | None, said: str) -> None:
     if as_json:
         typer.echo(json.dumps({"name": name, "key": key}))
     else:
         typer.echo(said + (f"\nits key, shown only this once: {key}" if key else ""))
-
-
-def _hash(key: str) -> str:
-    return sha256(key.encode()).hexdigest()
-
-
-def _refusal(message: str) -> typer.Exit:
-    typer.echo(message, err=True)
-    return typer.Exit(1)

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
 
 import yaml
 from fastapi import Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from relevo.scopes import Role, Scope
 from relevo.service.problems import Problem
 
 log = logging.getLogger(__name__)
-
-Scope = Literal["read", "touchpoints", "answer", "manage", "playbook", "erase", "operate", "act-for"]
 
 
 class Token(BaseModel):
@@ -28,7 +26,7 @@ class Token(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     scopes: frozenset[Scope]
     rep: str | None = Field(default=None, description="Bound to one rep: answers for that rep's leads only.")
-    role: Literal["rep", "manager", "marketing", "admin"] | None = None
+    role: Role | None = None
     expires: AwareDatetime | None = None
 
 
