@@ -9,8 +9,11 @@ from importlib.util import find_spec
 
 import typer
 
+from relevo.cli.doctor import doctor
+from relevo.cli.erase import erase
 from relevo.cli.importing import import_
 from relevo.cli.playbook import playbook
+from relevo.cli.publish import approve, publish, revert, revisions
 from relevo.cli.reps import reps
 from relevo.cli.simulate import simulate
 from relevo.cli.sources import sources
@@ -25,12 +28,15 @@ main = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold personal data and secrets
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-playbook.command()(simulate)
+for command in (simulate, publish, approve, revert, revisions):
+    playbook.command()(command)
 main.add_typer(playbook, name="playbook")
 main.add_typer(sources, name="sources")
 main.add_typer(tokens, name="tokens")
 main.command("import")(import_)
 main.add_typer(reps, name="reps")
+main.command()(erase)
+main.command()(doctor)
 
 if find_spec("relevo_local") and find_spec("relevo_local.commands"):
     import_module("relevo_local.commands").add_to(main)

@@ -43,7 +43,9 @@ def check(
         }
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:
-        _show(folder, problems, warnings, loaded)
+        show_problems(folder, problems, warnings)
+        if loaded is not None:
+            _show_sound(loaded)
     raise typer.Exit(0 if loaded else 1)
 
 
@@ -61,7 +63,8 @@ def read_folder(folder: Path) -> dict[str, str]:
     return texts
 
 
-def _show(folder: Path, problems: Sequence[Problem], warnings: Sequence[Problem], loaded: Playbook | None) -> None:
+def show_problems(folder: Path, problems: Sequence[Problem], warnings: Sequence[Problem] = ()) -> None:
+    """To standard output, each with file and line, and how many there are to mend."""
     console = Console(soft_wrap=True, highlight=False)
     for kind, style, found in (("", "red", problems), ("warning: ", "yellow", warnings)):
         for problem in found:
@@ -69,16 +72,17 @@ def _show(folder: Path, problems: Sequence[Problem], warnings: Sequence[Problem]
             line = f":{problem.line}" if problem.line else ""
             hint = (f" ({problem.hint})", "cyan") if problem.hint else ""
             console.print(Text.assemble((f"{where}{line}", "bold"), ": ", (kind + problem.message, style), hint))
-    if loaded is None:
-        count = len(problems)
-        console.print(Text(f"{count} problem{'s' if count > 1 else ''}: mend and check again", "red"))
-    else:
-        signals, rules = len(loaded.scoring.signals), len(loaded.routing.rules)
-        reps = sum(len(team.reps) for team in loaded.routing.teams)
-        console.print(
-            Text.assemble(
-                ("the playbook is sound", "green"),
-                f": version {loaded.version}, {len(loaded.personas)} personas, {signals} signals, {reps} reps, "
-                f"{rules} routing rules, {len(loaded.sla.policies)} promises",
-            )
+    if problems:
+        console.print(Text(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}: mend and check again", "red"))
+
+
+def _show_sound(loaded: Playbook) -> None:
+    signals, rules = len(loaded.scoring.signals), len(loaded.routing.rules)
+    reps = sum(len(team.reps) for team in loaded.routing.teams)
+    Console(soft_wrap=True, highlight=False).print(
+        Text.assemble(
+            ("the playbook is sound", "green"),
+            f": version {loaded.version}, {len(loaded.personas)} personas, {signals} signals, {reps} reps, "
+            f"{rules} routing rules, {len(loaded.sla.policies)} promises",
         )
+    )

@@ -1,9 +1,6 @@
 """`relevo reps …`: a rep's day, over handoff's API (RELEVO_HANDOFF_URL and RELEVO_API_TOKEN say where and who)."""
 
-import asyncio
 import json
-import os
-from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from relevo.outbound import NoAnswer, own
+from relevo.cli.calling import call
 
 reps = typer.Typer(help="A rep's day: away, back, hand their leads over.", no_args_is_help=True)
 
@@ -73,29 +70,11 @@ def hand_over(rep: Rep, as_json: AsJson = False) -> None:
 
 
 def _post(rep: str, what: str, body: dict[str, Any] | bytes) -> dict[str, Any]:
-    base, token = os.environ.get("RELEVO_HANDOFF_URL", "http://127.0.0.1:8003"), os.environ.get("RELEVO_API_TOKEN")
-    if not token:
-        raise SystemExit("set RELEVO_API_TOKEN to a token of scope `manage` (of `relevo up`: set -a; . .relevo/env)")
+    path = f"/v1/reps/{quote(rep, safe='')}/{what}"
     if isinstance(body, bytes):
-        raw, kind = body, "text/calendar"
-    else:
-        raw = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
-        kind = "application/json"
-    headers = {"authorization": f"Bearer {token}", "content-type": kind}
-
-    async def ask() -> tuple[int, dict[str, Any]]:
-        async with aclosing(own(base)) as client:
-            url = f"{base}/v1/reps/{quote(rep, safe='')}/{what}"
-            answer = await client.send("POST", url, headers=headers, content=raw)
-            return answer.status, json.loads(answer.body)
-
-    try:
-        status, said = asyncio.run(ask())
-    except (NoAnswer, ValueError) as why:
-        raise SystemExit(f"handoff does not answer at {base}: {why}") from None
-    if status >= 300:
-        raise SystemExit(f"{said.get('title', status)}: {said.get('detail', '')}")
-    return said
+        return call("handoff", "POST", path, body, scope="manage", kind="text/calendar")[1]
+    given = {name: value for name, value in body.items() if value is not None}
+    return call("handoff", "POST", path, given, scope="manage")[1]
 
 
 def _moment(text: str | None) -> str | None:
