@@ -63,7 +63,7 @@ class Draft(NamedTuple):
     what: Mapping[str, str] = NOTHING
     fields: Mapping[str, str] = NOTHING
     campaign: Mapping[str, str] = NOTHING
-    consent: Consent | None = None
+    consent: Consent | None = None  # or a struct of its fields
     occurred_at: datetime | None = None
     agent: str | None = None
     """The person's own user agent, not that of a server in between."""

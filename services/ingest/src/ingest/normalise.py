@@ -18,6 +18,7 @@ from ingest.phone import e164
 from ingest.registry import Source
 from relevo.events import TouchpointFailed, TouchpointRecorded
 from relevo.events.identity import SubjectKind, canonical_email, fingerprint, subject_id, touchpoint_id
+from relevo.events.touchpoints import Consent
 from relevo.events.vocabulary import TouchpointType
 
 # Who holds a public key is anybody: what it says of pages and forms is taken, what tools say of people is not.
@@ -80,7 +81,7 @@ def described(
         "what": what,
         "fields": fields,
         "campaign": _campaign(draft.campaign, what.get("url")),
-        "consent": _present(vars(draft.consent)) if draft.consent is not None else None,
+        "consent": _consent(draft.consent) if draft.consent is not None else None,
         "marks": contact.marks(email) if email else (),
         "machine": because is not None,
         "machine_because": because,
@@ -209,6 +210,10 @@ def _campaign(said: Mapping[str, str], url: str | None) -> dict[str, Any]:
     if found and (ids := found.keys() - campaign.NAMED):
         found["ad_ids"] = {name: found.pop(name) for name in sorted(ids)}
     return found
+
+
+def _consent(told: Consent) -> dict[str, Any]:
+    return {name: value for name in Consent.model_fields if (value := getattr(told, name))}
 
 
 def _fields(told: Mapping[str, str]) -> dict[str, str]:

@@ -1,24 +1,34 @@
-"""Our own JSON (`POST /v1/touchpoints`): one touchpoint or an array of them. PURE."""
+"""Our own JSON (`POST /v1/touchpoints`): one touchpoint or an array of them. PURE.
 
-from collections.abc import Sequence
+The models below are the contract. One touchpoint that says everything plainly, as most do, is read without them, into a
+struct of the same fields; whatever that does not take is theirs to judge.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
+from msgspec import DecodeError, Meta
+from msgspec.json import Decoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingest import keys
 from ingest.campaign import NAMED
-from ingest.draft import Draft, Outcome, Refused, Request, Unusable
+from ingest.draft import NOTHING, Draft, Outcome, Refused, Request, Unusable
 from ingest.json_body import flaw, parse, verbatim
 from ingest.registry import Source
 from ingest.sources.flatten import text
+from ingest.sources.structs import struct_of
 from relevo.events.touchpoints import Consent
 from relevo.events.vocabulary import TouchpointType
 
 verify = keys.verify
 
-Line = Annotated[str, Field(max_length=2_000)]
-Id = Annotated[str, Field(max_length=256)]
+# Lengths stand twice: for pydantic and for msgspec.
+Line = Annotated[str, Field(max_length=2_000), Meta(max_length=2_000)]
+Id = Annotated[str, Field(max_length=256), Meta(max_length=256)]
+Text = Annotated[str, Field(max_length=50_000), Meta(max_length=50_000)]
+Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]  # beyond, orjson reads a number as a float
 
 
 class _Body(BaseModel):
@@ -62,20 +72,23 @@ class TouchpointBody(_Body):
     message_id: Line | None = Field(default=None, description="The e-mail message.")
     subject_line: Line | None = None
     link: Line | None = Field(default=None, description="The clicked URL.")
-    text: Annotated[str, Field(max_length=50_000)] | None = Field(default=None, description="What the person wrote.")
-    fields: dict[str, str | int | float | bool | None] = Field(default_factory=dict, description="At most 256.")
+    text: Text | None = Field(default=None, description="What the person wrote.")
+    fields: dict[str, str | Whole | float | bool | None] = Field(default_factory=dict, description="At most 256.")
     campaign: CampaignBody | None = None
     consent: Consent | None = None
     user_agent: Line | None = Field(default=None, description="The person's own, where you know it.")
     machine: bool = Field(default=False, description="You know that a scanner or bot did it.")
 
 
+_PLAIN = Decoder(struct_of(TouchpointBody))
 _ITEM = TouchpointBody.__pydantic_validator__
 _WHAT = ("form", "url", "title", "asset", "event", "message_id", "subject_line", "link", "text")
 
 
 def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outcome]:
     """An outcome for each item, in order. Raises Unusable where the body is no JSON, or no object or array of them."""
+    if (plain := _plainly(request.body)) is not None:
+        return [plain]
     value, suspicious = parse(request.body)
     if isinstance(value, dict):
         return [_item(value, request.body, suspicious)]
@@ -86,6 +99,16 @@ def normalise(request: Request, source: Source, now: datetime) -> Sequence[Outco
 
 def is_array(body: bytes) -> bool:
     return body[:1] == b"[" or body[:100].lstrip()[:1] == b"["
+
+
+def _plainly(body: bytes) -> Draft | None:
+    """The draft of one touchpoint that has the models' fields, in the types they name, and nothing else."""
+    if body.find(b"\\u0000") >= 0:  # msgspec takes a NUL for the end of a moment
+        return None
+    try:
+        return _draft(_PLAIN.decode(body), body)
+    except (DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _item(value: Any, told: Any, suspicious: bool) -> Outcome:
@@ -104,10 +127,10 @@ def _item(value: Any, told: Any, suspicious: bool) -> Outcome:
     return Refused(refusal, verbatim(told) if suspicious and not isinstance(told, bytes) else told)
 
 
-def _draft(item: TouchpointBody, told: Any) -> Draft:
-    values = item.__dict__
+def _draft(item: Any, told: Any) -> Draft:
+    """The draft of a TouchpointBody, or of its struct."""
     company, website = item.company, None
-    if isinstance(company, str | None):  # to ask for CompanyBody, a class of pydantic's, would be slow
+    if isinstance(company, str | None):
         named = company
     else:
         named, website = company.name, company.domain
@@ -124,9 +147,9 @@ def _draft(item: TouchpointBody, told: Any) -> Draft:
         full=item.name,
         company=named,
         website=website,
-        what={name: value for name in _WHAT if (value := values[name])},
+        what=_said(item, _WHAT),
         fields={name: plain for name, value in item.fields.items() if (plain := text(value)) is not None},
-        campaign=_campaign(item.campaign) if item.campaign is not None else {},
+        campaign={**item.campaign.ad_ids, **_said(item.campaign, NAMED)} if item.campaign is not None else NOTHING,
         consent=item.consent,
         occurred_at=item.occurred_at,
         agent=item.user_agent,
@@ -134,6 +157,5 @@ def _draft(item: TouchpointBody, told: Any) -> Draft:
     )
 
 
-def _campaign(told: CampaignBody) -> dict[str, str]:
-    values = told.__dict__
-    return {**told.ad_ids, **{name: value for name in NAMED if (value := values[name])}}
+def _said(told: Any, names: Iterable[str]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(told, name))}
