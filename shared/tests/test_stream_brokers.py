@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 
 from relevo.events.topics import TOPICS
 from relevo.service import Settings
-from relevo.stream.brokers import Brokers
 from relevo.stream.kafka import KafkaAway, Outgoing, Producer, Reader, create_topics
+from relevo.stream.kafka.brokers import Brokers
 from relevo.testing.services import PATIENCE
 from relevo_local import apache
 from relevo_local.ports import Ports

@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from relevo.stream.brokers import Brokers
+from relevo.stream.kafka.brokers import Brokers
 
 
 class Settings(BaseSettings):
