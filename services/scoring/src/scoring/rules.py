@@ -118,7 +118,7 @@ class Rules:
     signals: tuple[SignalRule, ...]
     about_touches: Mapping[str, Asked]
     about_leads: tuple[str, ...]
-    fits: dict[tuple[Any, ...], Fit] = field(default_factory=dict, repr=False)
+    fits: dict[tuple[Any, ...], Fit] = field(repr=False)
     """By the values of `about_leads`, all variables that a lead's conditions name: fits that no failed rule spoils."""
 
 
@@ -126,16 +126,24 @@ _known: dict[int, Rules] = {}
 
 
 def rules_of(playbook: Playbook) -> Rules:
-    """Made once per playbook object, and kept with what its conditions remember."""
+    """Made once per playbook object, and kept with what its conditions remember. Playbooks that ask the same about
+    leads, as a candidate and the active one mostly do, remember it together."""
     found = _known.get(id(playbook))
     if found is None:
         while len(_known) >= _PLAYBOOKS:
             del _known[next(iter(_known))]
-        found = _known[id(playbook)] = _rules(playbook)
+        asks = _of_leads(playbook)
+        fits = next((each.fits for each in _known.values() if _of_leads(each.playbook) == asks), {})
+        found = _known[id(playbook)] = _rules(playbook, fits)
     return found
 
 
-def _rules(playbook: Playbook) -> Rules:
+def _of_leads(playbook: Playbook) -> tuple[object, ...]:
+    """All that a fit depends on, but for the lead."""
+    return playbook.language, playbook.personas, playbook.scoring.exclusions
+
+
+def _rules(playbook: Playbook, fits: dict[tuple[Any, ...], Fit]) -> Rules:
     scoring = playbook.scoring
     signals = tuple(
         SignalRule(
@@ -160,6 +168,7 @@ def _rules(playbook: Playbook) -> Rules:
             for on in {each.signal.on for each in signals} | {on for on, _, _ in raised}
         },
         about_leads=tuple(sorted({name for each in asked for name in each.names})),
+        fits=fits,
     )
 
 
