@@ -11,14 +11,12 @@ from uuid import UUID, uuid4
 
 from relevo.events import TouchpointRecorded
 from relevo.events.identity import STRENGTH
-from relevo.events.leads import Snapshot
 from relevo.playbook import Playbook
 from scoring.batch import Judged, begin, say, step
 from scoring.companies import company_of
 from scoring.identity import Place, Resolved, resolve
 from scoring.lead import REBUILD, Lead, OutcomeKind, disqualify, join, recycle
 from scoring.score import Because, Judgement, rebuild
-from scoring.tell import snapshot
 
 
 class Heard(NamedTuple):
@@ -76,7 +74,6 @@ class WouldBe:
     cycle: int
     judgement: Judgement
     at: datetime
-    snapshot: Snapshot
 
 
 class Into(NamedTuple):
@@ -233,9 +230,8 @@ class _Story:
             heappush(self._due, (due, lead_id))
         for each in self.way.said:
             if isinstance(each, Judged) and each.judgement.trigger is not None:
-                lead, known = each.judgement.lead, each.judgement.facts
-                shown = snapshot(lead, known, (), self.way.playbook)
+                lead = each.judgement.lead
                 self._tipped[lead.lead_id] = each.judgement.trigger.touchpoint_id
                 today = self._today.get(lead.lead_id, lead.lead_id)
-                self.mqls.append(WouldBe(today, lead.cycle, each.judgement, now, shown))
+                self.mqls.append(WouldBe(today, lead.cycle, each.judgement, now))
         self.way.said.clear()

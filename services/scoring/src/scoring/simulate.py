@@ -17,9 +17,10 @@ import orjson
 
 from relevo.events import TouchpointRecorded
 from relevo.playbook import Playbook, load
+from scoring.comparison import compare
 from scoring.replay import Answered, Heard, Joined, Step, WouldBe, replay, same_people
 from scoring.rows import to_event
-from scoring.simulation import Share, Simulation, Told, compare, mql, verdicts
+from scoring.simulation import Share, Simulation, Told, mqls, verdicts
 
 LEADS_AT_ONCE: Final = 500
 
@@ -193,14 +194,10 @@ async def _share(chunk: Chunk) -> Share:
         story.sort(key=lambda each: each.nr)
         people = same_people(story)
         for number, playbook in enumerate(_playbooks):
-            mqls, failures = replay(story, people, playbook, _job.until)
-            found[number].extend(mqls)
+            would_be, failures = replay(story, people, playbook, _job.until)
+            found[number].extend(each for each in would_be if each.at >= _job.since)
             failed[number] += failures
-    current, candidate = (tuple(mql(each) for each in side if each.at >= _job.since) for side in found)
-    known = {(each.lead_id, each.cycle, each.at): each for each in current}
-    twins = (known.get((each.lead_id, each.cycle, each.at)) for each in candidate)
-    # What both playbooks make alike, as most is, is one object, which is sent once.
-    candidate = tuple(twin if twin == each else each for each, twin in zip(candidate, twins, strict=True))
+    current, candidate = mqls(found, _playbooks)
     return Share(
         leads=len(ids),
         touchpoints=len(heard),
