@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from relevo.events import LeadDisqualified, LeadRecycled, PlaybookStamp, TouchpointRecorded
 from relevo.playbook import Playbook, load
 from scoring import facts
+from scoring.fit import fit
 from scoring.lead import Lead, disqualify, recycle
+from scoring.rules import rules_of
 from scoring.score import Judgement, contribution, judge, rebuild, score, weightiest
 
 Touch = Callable[..., TouchpointRecorded]
@@ -327,3 +329,32 @@ def test_touchpoints_from_2000_and_from_tomorrow_do_no_harm(playbook: Playbook, 
     for order in ([ancient, ahead], [ahead, ancient]):
         lead, _, _ = score(new(playbook), order, playbook, now)
         assert standing(lead, playbook, now) == ("C2", 5, 20)
+
+
+def test_playbooks_that_ask_the_same_about_leads_remember_fits_together(documents: dict[str, str]) -> None:
+    signals = documents["scoring.yaml"].replace("points: 20, half_life: 10d", "points: 21, half_life: 9d")
+    one, other = load(documents), load(documents | {"scoring.yaml": signals})
+    assert one.version != other.version
+    assert rules_of(one).fits is rules_of(other).fits
+
+
+@pytest.mark.parametrize(
+    ("file", "was", "now"),
+    [
+        ("personas.yaml", "points: 30}", "points: 31}"),
+        ("personas.yaml", "{A: 50, B: 20}", "{A: 51, B: 20}"),
+        ("personas.yaml", "mentions(['operations'])", "mentions(['owner'])"),
+        ("scoring.yaml", "exclusions:", "exclusions:\n  - {id: all, name: Everybody, when: 'true'}"),
+        ("company.yaml", "{type: int, ", "{type: int, default: -1000, "),
+    ],
+)
+def test_a_playbook_that_asks_something_else_about_leads_has_fits_of_its_own(
+    documents: dict[str, str], file: str, was: str, now: str
+) -> None:
+    personas = documents["personas.yaml"].replace("company.employees >=", "company.employees + company.machines >=")
+    before = documents | {"personas.yaml": personas}
+    after = before | {file: before[file].replace(was, now)}
+    lead = {"lead.job_title": "Head of operations", "lead.has_phone": True, "company.employees": 60}
+    first, then = fit(lead, load(before), []), fit(lead, load(after), [])
+    assert (first.grade, first.points, first.excluded) == ("A", 50, ())
+    assert then != first
