@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as with_
 
 from handoff.eligible import NEW, Lead, RepState, TeamState
 from handoff.evenness import Turns, deviation, jain
@@ -63,7 +64,7 @@ def give(
 ) -> tuple[TeamState, Decision]:
     """The team's state after lead `number`, while those `away` are away and the others of `among` are not."""
     now = T0 + number * timedelta(minutes=1)
-    present = {**state, **{rep: state.get(rep, NEW)._replace(away=rep in away) for rep in among}}
+    present = {**state, **{rep: with_(state.get(rep, NEW), away=rep in away) for rep in among}}
     lead = Lead(UUID(int=number + 1), playbook.activation("mql", {}), {})
     decision = route(playbook, lead, {"team": present}, now)
     assert decision is not None

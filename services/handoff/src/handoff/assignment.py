@@ -76,7 +76,7 @@ COLUMNS = tuple(each.name for each in fields(Assignment))
 
 def begin(event: LeadQualified) -> Assignment:
     """A new MQL, not yet with anybody."""
-    about = Qualified(
+    about = Qualified.model_construct(  # of an event's parts, which are checked already
         score=event.score, trigger=event.trigger, contributions=event.contributions, snapshot=event.snapshot
     )
     return Assignment(uuid7(), event.lead_id, event.cycle, event.at, event.at, about, trace=event.trace)
@@ -183,7 +183,7 @@ def waiting_event(
         failed=tuple(
             FailedTest(rep=each.rep, test=test, because=because)
             for each in (*decision.considered, *decision.passed_over)
-            for test, because in each.failed
+            for test, because in each.failed.items()
         ),
         mql_at=waits.mql_at,
         score=waits.about.score,

@@ -24,14 +24,14 @@ _TEAMS = """
 select w.team, w.rep, coalesce(c.assigned, 0), coalesce(c.target, 0), c.last_at, coalesce(r.open_leads, 0),
   case when w.per is null then 0 else
     (select count(*) from decision where rep = w.rep and at > $2 - make_interval(secs => w.per)) end,
-  gone.away, gone.until, spare.capacity
+  gone.rep is not null, gone.until, spare.capacity
 from jsonb_to_recordset($1::jsonb) as w (team text, rep text, per float)
 left join counter c on c.team = w.team and c.rep = w.rep
 left join rep r on r.rep_id = w.rep
 left join spare on spare.rep = w.rep and spare.until_at > $2
-cross join lateral (
-  select count(*) > 0 as away, case when bool_or(until_at is null) then null else max(until_at) end as until
-  from away where away.rep = w.rep and from_at <= $2 and (until_at is null or until_at > $2)) as gone
+left join (
+  select rep, case when bool_or(until_at is null) then null else max(until_at) end as until
+  from away where from_at <= $2 and (until_at is null or until_at > $2) group by rep) as gone on gone.rep = w.rep
 """
 SAVE = (
     "insert into counter select * from jsonb_populate_recordset(null::counter, $1::jsonb)"
@@ -87,8 +87,8 @@ def saved(before: Mapping[str, TeamState], after: Mapping[str, TeamState]) -> st
     """The argument of SAVE: what has changed."""
     rows = [
         {"team": team, "rep": rep, "assigned": state.assigned, "target": state.target, "last_at": state.last_at}
-        for team, states in sorted(after.items())
-        for rep, state in sorted(states.items())
+        for team, states in after.items()
+        for rep, state in states.items()
         if before[team].get(rep) is not state
     ]
     return to_json(rows)

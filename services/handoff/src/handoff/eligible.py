@@ -1,10 +1,12 @@
 """PURE: which reps can take a lead at this moment, and why the others cannot."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from relevo.calendar import Calendar, is_open, next_opening
 from relevo.playbook import Activation, Manager, Needs, Playbook, Rep, Team, format_duration
@@ -25,7 +27,7 @@ class Lead:
     related: tuple[str, ...] = ()  # the rep of this person's open lead, then the owner of the company
 
 
-class RepState(NamedTuple):
+class RepState(msgspec.Struct, frozen=True, gc=False):
     """A rep's counters within the team, and the rep's day. `taken`: leads within the rep's window until now."""
 
     assigned: int = 0
@@ -60,40 +62,42 @@ def wanted(needs: Needs, lead: Lead) -> Wanted:
 
 def failed_tests(
     playbook: Playbook, team: Team, asks: Wanted, who: Rep | Manager, lead: Lead, state: RepState, now: datetime
-) -> tuple[tuple[Test, str], ...]:
+) -> dict[Test, str]:
     """The tests that `who` fails, each with its reason. A manager takes everything but what they had before."""
-    failed: list[tuple[Test, str]] = []
+    failed: dict[Test, str] = {}
     if isinstance(who, Rep):
         if asks.language and who.languages and asks.language not in map(str.casefold, who.languages):
-            failed.append(("language", f"has {', '.join(who.languages)}"))
+            failed["language"] = f"has {', '.join(who.languages)}"
         if asks.territory and who.territories and asks.territory not in map(str.casefold, who.territories):
-            failed.append(("territory", f"has {', '.join(who.territories)}"))
-        if missing := [skill for skill in asks.skills if skill not in who.skills]:
-            failed.append(("skill", f"lacks {', '.join(missing)}"))
-        failed += day(playbook, team, who, state, now)
+            failed["territory"] = f"has {', '.join(who.territories)}"
+        if asks.skills and (missing := [skill for skill in asks.skills if skill not in who.skills]):
+            failed["skill"] = f"lacks {', '.join(missing)}"
+        failed |= day(playbook, team, who, state, now)
     if who.id in lead.owners:
-        failed.append(("earlier_owner", "had this lead before, in this cycle"))
-    return tuple(failed)
+        failed["earlier_owner"] = "had this lead before, in this cycle"
+    return failed
 
 
-def day(playbook: Playbook, team: Team, rep: Rep, state: RepState, now: datetime) -> Iterator[tuple[Test, str]]:
+def day(playbook: Playbook, team: Team, rep: Rep, state: RepState, now: datetime) -> dict[Test, str]:
     """The tests that `rep` fails for any lead, at this moment."""
+    failed: dict[Test, str] = {}
     if team.outside_hours == "wait":
         cal: Calendar = playbook.sla.calendar(playbook.routing.calendar_of(team, rep))
         if not is_open(cal, now):
-            yield "hours", f"closed until {next_opening(cal, now):%Y-%m-%dT%H:%MZ}"
+            failed["hours"] = f"closed until {next_opening(cal, now):%Y-%m-%dT%H:%MZ}"
     if state.away:
-        yield "away", f"away until {state.away_until:%Y-%m-%dT%H:%MZ}" if state.away_until else "away"
+        failed["away"] = f"away until {state.away_until:%Y-%m-%dT%H:%MZ}" if state.away_until else "away"
     capacity = rep.capacity if state.capacity is None else state.capacity
     if state.open_leads >= capacity:
-        yield "capacity", f"{state.open_leads} open leads of {capacity}"
+        failed["capacity"] = f"{state.open_leads} open leads of {capacity}"
     if rep.window is not None and state.taken >= rep.window.count:
-        yield "window", f"{state.taken} of {rep.window.count} within {format_duration(rep.window.per)}"
+        failed["window"] = f"{state.taken} of {rep.window.count} within {format_duration(rep.window.per)}"
+    return failed
 
 
 def anybody(playbook: Playbook, team: Team, state: TeamState, now: datetime) -> bool:
     """Whether any rep of `team` can take any lead now: if not, its queue need not be looked at."""
-    return any(not any(day(playbook, team, rep, state.get(rep.id, NEW), now)) for rep in team.reps)
+    return any(not day(playbook, team, rep, state.get(rep.id, NEW), now) for rep in team.reps)
 
 
 def next_chance(playbook: Playbook, team: Team, state: TeamState, now: datetime) -> datetime | None:

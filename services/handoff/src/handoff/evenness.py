@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace as with_
+
 from handoff.eligible import RepState
 from handoff.route import Decision
 
@@ -40,4 +42,4 @@ class Turns:
 
     def instead(self, state: Mapping[str, RepState]) -> dict[str, RepState]:
         """`state` with what each would have got: what they should have got stays."""
-        return {rep: each._replace(assigned=self._given.get(rep, 0)) for rep, each in state.items()}
+        return {rep: with_(each, assigned=self._given.get(rep, 0)) for rep, each in state.items()}

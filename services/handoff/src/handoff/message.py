@@ -71,7 +71,7 @@ def body(kind: str, at: datetime, data: Mapping[str, Any]) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Data):
-        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return orjson.Fragment(value.__pydantic_serializer__.to_json(value, by_alias=True, exclude_none=True))
     return str(value)
 
 

@@ -117,7 +117,7 @@ def _as_lead(playbook: Playbook, placing: Placing) -> Lead:
     trigger = of.about.trigger
     hand_raise = trigger.kind == "hand_raise"
     values = mql_values(of.about.snapshot, of.about.score, trigger=trigger.id, hand_raise=hand_raise)
-    about = playbook.activation("mql", values)
+    about = playbook.activation("mql", values, playbook.asked_by_rules)
     return Lead(of.lead_id, about, values, frozenset(of.owners), frozenset(of.not_teams), placing.related)
 
 

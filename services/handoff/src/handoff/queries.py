@@ -9,11 +9,12 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 import orjson
 
 from handoff import assignment, counters
 from handoff.assignment import COLUMNS, Assignment
-from handoff.route import Considered, Decision
+from handoff.route import Decision
 from relevo.stream import Transaction
 
 # A conflicting row is locked by `do update` and, because of `where false`, not written.
@@ -93,13 +94,13 @@ async def lock_leads(tx: Transaction, leads: Iterable[UUID]) -> None:
 
 
 async def known(tx: Transaction, new: Sequence[Assignment]) -> list[Known]:
-    """In the order of `new`."""
-    ours = tx.playbook.company
+    """In the order of `new`. Whose the company is, is asked where the playbook gives its leads to their owner."""
+    ours, owners = tx.playbook.company, tx.playbook.routing.relationship.company_owner
     asked = [
         {
             "lead_id": each.lead_id,
             "cycle": each.cycle,
-            "domains": ours.domains_of(domain) if (domain := each.about.snapshot.company.domain) else (),
+            "domains": ours.domains_of(domain) if owners and (domain := each.about.snapshot.company.domain) else (),
             "n": n,
         }
         for n, each in enumerate(new)
@@ -129,30 +130,19 @@ def decided_rows(tx: Transaction, decided: Iterable[tuple[Assignment, Decision]]
             "at": tx.now,
             "revision": tx.stamp.revision,
             "playbook_version": tx.stamp.version,
-            "record": record_of(decision),
+            "record": orjson.Fragment(record_of(decision)),
         }
         for placed, decision in decided
     ]
     return orjson.dumps(rows, default=str).decode()
 
 
-def record_of(decision: Decision) -> dict[str, Any]:
-    """The decision as it is kept; `explain.explained` unfolds it."""
-    record: dict[str, Any] = {"failed_rules": decision.failed_rules, "reps": list(map(_as_kept, decision.considered))}
+def record_of(decision: Decision) -> bytes:
+    """The decision as it is kept, in JSON; `explain.explained` unfolds it."""
+    record: dict[str, Any] = {"failed_rules": decision.failed_rules, "reps": decision.considered}
     if decision.turn:
-        record |= {"turn": list(map(_as_kept, decision.turn)), "passed_over": list(map(_as_kept, decision.passed_over))}
-    return record
-
-
-def _as_kept(each: Considered) -> dict[str, Any]:
-    return {
-        "rep": each.rep,
-        "weight": each.weight,
-        "assigned": each.assigned,
-        "target": each.target,
-        "share": each.share,
-        "failed": dict(each.failed),
-    }
+        record |= {"turn": decision.turn, "passed_over": decision.passed_over}
+    return msgspec.json.encode(record)
 
 
 async def assignment_of(tx: Transaction, assignment_id: UUID) -> Assignment | None:

@@ -18,12 +18,14 @@ to a new height, that gap was under 1, and S_j rose by at most 1: 2 S_j <= S_(j-
 little, and are nothing at j = 0 and j = n, are at most 3j(n - j)/2. (Who catches up gathers a shortfall while away.)
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple
 from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace as with_
 
 from handoff.eligible import NEW, Lead, RepState, TeamState, Test, failed_tests, wanted
 from relevo.playbook import Manager, Needs, Playbook, Rep, RuleFailed, Team
@@ -48,16 +50,16 @@ class Destination:
     rep: str | None = None
 
 
-class Considered(NamedTuple):
-    """One rep (or team) at one decision, before the lead was given away. `share` is what this lead adds to the target:
-    nothing for a team where nobody can take it."""
+class Considered(msgspec.Struct, frozen=True, gc=False):
+    """One rep (or team) at one decision, before the lead was given away, as the record keeps it. `share` is what this
+    lead adds to the target: nothing for a team where nobody can take it."""
 
     rep: str
     weight: float
     assigned: int
     target: float
     share: float
-    failed: tuple[tuple[Test, str], ...]
+    failed: Mapping[Test, str]
 
     @property
     def shortfall(self) -> float:
@@ -130,8 +132,9 @@ def choose(
     before = states.get(turn_of(way.rule), {})
     share = 1 / (sum(each.rep is not None for each in found.values()) or 1)
     turn = tuple(
-        Considered(team, 1.0, *before.get(team, NEW)[:2], share if each.rep is not None else 0.0, ())
+        Considered(team, 1.0, state.assigned, state.target, share if each.rep is not None else 0.0, {})
         for team, each in found.items()
+        for state in (before.get(team, NEW),)
     )
     able = [each for each in turn if each.share]
     chosen = _fairest(able, before, lead, now) if able else min(found, key=lambda team: _tie(lead.lead_id, team))
@@ -155,13 +158,14 @@ def _fairest(able: Sequence[Considered], state: TeamState, lead: Lead, now: date
         last_at = state.get(each.rep, NEW).last_at
         return (now - last_at).total_seconds() if last_at else float("inf")
 
-    able = _best(able, lambda each: round(each.shortfall, 9))  # sums of shares are a hair off when equal
-    able = _best(_best(able, lambda each: each.weight), waited)
+    able = _best(able, [round(each.shortfall, 9) for each in able])  # sums of shares are a hair off when equal
+    able = _best(able, [each.weight for each in able])
+    able = _best(able, [waited(each) for each in able])
     return min((each.rep for each in able), key=lambda rep: _tie(lead.lead_id, rep))
 
 
-def _best(of: Sequence[Considered], by: Callable[[Considered], float]) -> list[Considered]:
-    values = [by(each) for each in of]
+def _best(of: Sequence[Considered], values: Sequence[float]) -> list[Considered]:
+    """Those whose value is the highest."""
     best = max(values)
     return [each for each, value in zip(of, values, strict=True) if value == best]
 
@@ -188,9 +192,10 @@ def _given(state: TeamState, considered: Sequence[Considered], to: str | None, n
     for each in considered:
         if each.share:
             before = state.get(each.rep, NEW)
-            changed[each.rep] = RepState(before.assigned, before.target + each.share, *before[2:])
+            changed[each.rep] = with_(before, target=before.target + each.share)
     chosen = changed.get(to) or state.get(to, NEW)
-    changed[to] = chosen._replace(
+    changed[to] = with_(
+        chosen,
         assigned=chosen.assigned + 1,
         # A manager has no share: what one gets counts on both sides, so that no shortfall comes of it.
         target=chosen.target + (0 if considered else 1),
@@ -208,27 +213,24 @@ def _consider(
         people: tuple[Rep | Manager, ...] = (team.manager,)
     else:
         people = tuple(rep for rep in team.reps if way.rep is None or rep.id == way.rep)
-    asks, whole = wanted(way.needs, lead), 0.0
-    tested = [(who, failed_tests(playbook, team, asks, who, lead, state.get(who.id, NEW), now)) for who in people]
+    asks = wanted(way.needs, lead)
+    before = [state.get(who.id, NEW) for who in people]
+    tested = [failed_tests(playbook, team, asks, who, lead, had, now) for who, had in zip(people, before, strict=True)]
+    weights = [who.weight if isinstance(who, Rep) else 1.0 for who in people]
     # Where nobody can take it, the lead waits: it is shared out when it is given away.
-    if any(not failed for _, failed in tested):
-        whole = sum(_weight(who) for who, failed in tested if _counts(failed, team))
-    considered = []
-    for who, failed in tested:
-        weight, (assigned, target, *_) = _weight(who), state.get(who.id, NEW)
-        share = weight / whole if whole and _counts(failed, team) else 0.0
-        considered.append(Considered(who.id, weight, assigned, target, share, failed))
-    return tuple(considered)
+    waits = all(tested)
+    counted = [0.0 if waits or not _counts(failed, team) else w for w, failed in zip(weights, tested, strict=True)]
+    whole = sum(counted) or 1.0
+    return tuple(
+        Considered(who.id, weight, had.assigned, had.target, part / whole, failed)
+        for who, weight, had, part, failed in zip(people, weights, before, counted, tested, strict=True)
+    )
 
 
-def _counts(failed: tuple[tuple[Test, str], ...], team: Team) -> bool:
+def _counts(failed: Mapping[Test, str], team: Team) -> bool:
     """Whether the lead counts towards a rep's target: those who could take it; in a team whose reps catch up on
     return, also one who is only away."""
-    return not failed or (team.returning == "catch_up" and [test for test, _ in failed] == ["away"])
-
-
-def _weight(who: Rep | Manager) -> float:
-    return who.weight if isinstance(who, Rep) else 1.0
+    return not failed or (team.returning == "catch_up" and [*failed] == ["away"])
 
 
 def _tie(lead_id: UUID, rep: str) -> bytes:

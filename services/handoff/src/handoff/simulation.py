@@ -13,6 +13,8 @@ from heapq import heappop, heappush
 from itertools import count
 from uuid import UUID
 
+from msgspec.structs import replace as with_
+
 from handoff.days import Absent, Days, Given, Held, Key, Mql, Waiting
 from handoff.eligible import NEW, Lead, RepState, TeamState, anybody, next_chance
 from handoff.evenness import Turns, deviation
@@ -149,7 +151,8 @@ class _Floor:
         known_as = self._company(mql.company)
         company = next(reversed(self._companies[known_as].values()), None) if known_as else None
         related = tuple(rep for rep in (person, company if wanted.company_owner else None) if rep)
-        lead = Lead(mql.lead_id, self._playbook.activation("mql", mql.values), mql.values, related=related)
+        about = self._playbook.activation("mql", mql.values, self._playbook.asked_by_rules)
+        lead = Lead(mql.lead_id, about, mql.values, related=related)
         states = self._in_turn | {team: each.state for team, each in self._shared.items()}
         decision = route(self._playbook, lead, states, now)
         self._done.failed_rules.update(decision.failed_rules if decision is not None else ())
@@ -160,7 +163,7 @@ class _Floor:
         shared, key = self._shared[decision.team], (mql.lead_id, mql.cycle)
         before = shared.state
         shared.state = {
-            rep: each._replace(open_leads=before[rep].open_leads, taken=before[rep].taken)
+            rep: with_(each, open_leads=before[rep].open_leads, taken=before[rep].taken)
             for rep, each in after(before, decision, now).items()
             if rep in before
         }
@@ -203,7 +206,7 @@ class _Floor:
     def _load(self, rep: str, more: int) -> None:
         for team in self._teams_of(rep):
             state = self._shared[team].state
-            state[rep] = state[rep]._replace(open_leads=state[rep].open_leads + more)
+            state[rep] = with_(state[rep], open_leads=state[rep].open_leads + more)
 
     def _teams_of(self, rep: str) -> list[str]:
         return [team for team, shared in self._shared.items() if rep in shared.state]
@@ -220,7 +223,7 @@ class _Floor:
             )
             for team in self._teams_of(rep):
                 state = self._shared[team].state
-                state[rep] = state[rep]._replace(taken=len(taken), away=bool(here), away_until=until)
+                state[rep] = with_(state[rep], taken=len(taken), away=bool(here), away_until=until)
 
 
 def _given(mql: Mql, at: datetime, decision: Decision) -> Given:

@@ -46,6 +46,11 @@ class Playbook:
         """The variables that the policies of `sla.yaml` ask about."""
         return self.language.asked(policy.when for policy in self.sla.policies)
 
+    @cached_property
+    def asked_by_rules(self) -> frozenset[str]:
+        """The variables that the rules of `routing.yaml` ask about."""
+        return self.language.asked(rule.when for rule in self.routing.rules)
+
     def activation(
         self, context: Context, values: Mapping[str, object], only: Collection[str] | None = None
     ) -> Activation:

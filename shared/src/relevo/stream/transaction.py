@@ -191,7 +191,9 @@ async def _write_outbox(connection: AsyncConnection, events: Sequence[Event]) ->
         if len(row[-1]) > EVENT_BYTES:  # in the outbox it would hold up everything behind it for ever
             raise ValueError(f"{row[3]} of {len(row[-1])} bytes: an event may have {EVENT_BYTES}")
     driver = await _driver(connection)
-    if len(rows) < _WORTH_A_COPY:
+    if len(rows) == 1:  # as often as not; `executemany` takes twice as long over it
+        await _straight(connection, driver.execute(_INSERT_OUTBOX, *rows[0]))
+    elif len(rows) < _WORTH_A_COPY:
         await _straight(connection, driver.executemany(_INSERT_OUTBOX, rows))
     else:  # half of what `unnest` costs
         await _straight(connection, driver.copy_records_to_table("outbox", records=rows, columns=_OUTBOX))
