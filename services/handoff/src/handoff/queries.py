@@ -25,15 +25,16 @@ _LOCK_LEADS = (
 A_COLUMNS = ", ".join(f"a.{column}" for column in COLUMNS)  # of `assignment a`, as `assignment.read` takes them
 _KEPT = ("assignment_id", "lead_id", "cycle", "mql_at", "about")  # never change
 _OPEN = "('assigned', 'accepted', 'contacted', 'opportunity')"
+# Counted, by the index: for `exists` PostgreSQL would hash the whole table while it does not know yet how large it is.
 _KNOWN = f"""
-select exists (select from assignment where lead_id = asked.lead_id and cycle = asked.cycle)
-    or exists (select from lead where lead_id = asked.lead_id and erased_at is not null) as before,
+select (select count(*) > 0 from assignment where lead_id = asked.lead_id and cycle = asked.cycle)
+    or (select count(*) > 0 from lead where lead_id = asked.lead_id and erased_at is not null) as before,
   (select rep from assignment where lead_id = asked.lead_id and stage in {_OPEN} order by cycle desc limit 1) as person,
   (select rep from unnest(asked.domains) as domain cross join lateral
      (select rep, assigned_at from assignment where company_domain = domain and rep is not null and not manager
         and (stage in {_OPEN} or stage = 'won') order by assigned_at desc limit 1) as last
    order by assigned_at desc limit 1) as company,
-  exists (select from merge where lead_id = asked.lead_id and survivor <> merge.lead_id) as lost
+  (select count(*) > 0 from merge where lead_id = asked.lead_id and survivor <> merge.lead_id) as lost
 from jsonb_to_recordset($1::jsonb) as asked (lead_id uuid, cycle int, domains text[], n int) order by n
 """  # noqa: S608  no value in it
 SAVE = f"""
