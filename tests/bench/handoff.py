@@ -86,24 +86,33 @@ async def _assign(database: Database, mqls: Sequence[LeadQualified]) -> list[Lea
 
 
 class _Bare:
-    """The same statements on the same tables with the same rows, by asyncpg alone: no routing, nothing made of
-    anything; the row of one real decision is written again and again under other ids."""
+    """The same rows of the same tables read and written, in the plainest statements, by asyncpg alone: no routing,
+    nothing made of anything; the row of one real decision is written again and again under other ids."""
 
     LEAD = "insert into lead (lead_id) values ($1) on conflict do nothing"
-    KNOWN = "select rep from assignment where lead_id = $1"
+    KNOWN = (
+        "select l.erased_at, a.cycle, a.rep, m.survivor from lead l left join assignment a using (lead_id)"
+        " left join merge m using (lead_id) where lead_id = $1"
+    )
     TEAM = "select from team where team_id = 'team' for update"
-    STATE = "select c.*, r.open_leads from counter c join rep r on r.rep_id = c.rep where team = 'team'"
+    STATE = (
+        "select c.*, r.open_leads, s.capacity, a.until_at from counter c join rep r on r.rep_id = c.rep"
+        " left join spare s on s.rep = c.rep and s.until_at > now()"
+        " left join away a on a.rep = c.rep and a.from_at <= now() and (a.until_at is null or a.until_at > now())"
+        " where team = 'team'"
+    )
     ASSIGNMENT = "insert into assignment select * from jsonb_populate_record(null::assignment, $1)"
     DECISION = "insert into decision select * from jsonb_populate_record(null::decision, $1)"
     COUNTERS = "update counter set target = target + 0.02, assigned = assigned + (rep = $1)::int where team = 'team'"
     LOAD = "update rep set open_leads = open_leads + 1 where rep_id = $1"
     DELIVERY = (
         "insert into delivery (webhook_id, endpoint_id, lead_id, cycle, assignment_id, version, type, body, state,"
-        " due_at, created_at) values ($1, $2, $3, 1, $4, 1, 'lead.assigned', $5, 'pending', now(), now())"
+        " due_at, created_at, rep, trace) select $1, endpoint_id, $2, 1, $3, 1, 'lead.assigned', $4, 'pending', now(),"
+        " now(), $5, $6 from endpoint where removed_at is null and 'lead.assigned' = any(types)"
     )
     OUTBOX = (
-        "insert into outbox (topic, key, event_id, type, time, value)"
-        " values ('assignments', $1, $2, 'lead.assigned.v1', '2026-03-02', $3)"
+        "insert into outbox (topic, key, event_id, type, time, value, trace)"
+        " values ('assignments', $1, $2, 'lead.assigned.v1', '2026-03-02', $3, $4)"
     )
 
     @classmethod
@@ -132,10 +141,10 @@ class _Bare:
             await connection.execute(self.COUNTERS, rep)
             await connection.execute(self.LOAD, rep)
             await connection.execute(
-                self.DELIVERY, f"msg_{uuid4().hex}", self.delivery["endpoint_id"], lead, assignment,
-                self.delivery["body"],
+                self.DELIVERY, f"msg_{uuid4().hex}", lead, assignment, self.delivery["body"], rep,
+                self.delivery["trace"],
             )  # fmt: skip
-            await connection.execute(self.OUTBOX, str(lead), uuid4(), self.event)
+            await connection.execute(self.OUTBOX, str(lead), uuid4(), self.event, self.delivery["trace"])
 
     connection: asyncpg.Connection
     assignment: dict[str, Any]
