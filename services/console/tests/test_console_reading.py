@@ -70,7 +70,7 @@ async def test_a_batch_costs_a_fixed_number_of_statements(console, story, statem
         await console.hear(*(event for one in few for event in one.to_rep()))
     with statements() as second:
         await console.hear(*(event for one in many for event in one.to_rep()))
-    assert len(first) == len(second) == 16
+    assert len(first) == len(second) == 15
 
 
 async def test_touchpoints_are_filed_before_and_after_their_lead_is_known(console, story):

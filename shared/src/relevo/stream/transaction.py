@@ -49,10 +49,13 @@ class Transaction:
     """Everything in it happens together or not at all. The runtime begins it and commits it; nobody else does."""
 
     def __init__(
-        self, connection: AsyncConnection, now: datetime, active: tuple[PlaybookStamp, Playbook] | None
+        self,
+        connection: AsyncConnection,
+        driver: asyncpg.Connection,
+        now: datetime,
+        active: tuple[PlaybookStamp, Playbook] | None,
     ) -> None:
-        self._connection = connection
-        self._driver: asyncpg.Connection | None = None
+        self._connection, self._driver = connection, driver
         self._active = active
         self.now = now
         self.events: list[Event] = []
@@ -81,14 +84,10 @@ class Transaction:
     async def driver_sql(self, sql: str, *args: Any) -> Rows:
         """One statement in asyncpg's own `$1` form, straight to the driver, for the hottest ones: on its way SQLAlchemy
         takes as long as PostgreSQL. Raises the errors of `execute`."""
-        if self._driver is None:
-            self._driver = await _driver(self._connection)
         return Rows(await _straight(self._connection, self._driver.fetch(sql, *args, record_class=Row)))
 
     async def copy(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         """New rows, by COPY: half of what `unnest` costs. Raises the errors of `execute`."""
-        if self._driver is None:
-            self._driver = await _driver(self._connection)
         copied = self._driver.copy_records_to_table(table, records=rows, columns=columns)
         await _straight(self._connection, copied)
 
@@ -104,8 +103,12 @@ class Database:
     engine: AsyncEngine
     uses_playbook: bool
     on_commit: list[Callable[[], None]] = field(default_factory=list)  # wakes this process's relay and loops
+    _plain: AsyncEngine = field(init=False)  # begins nothing by itself
     _compiled: tuple[str, Playbook] | None = None
     _refused: set[str] = field(default_factory=set)  # versions an earlier release took and this one cannot load
+
+    def __post_init__(self) -> None:
+        self._plain = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def knows_playbook(self) -> bool:
@@ -116,10 +119,10 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commits when its block ends, rolls back when it raises. Emitted events go to the outbox last, while the
         block's row locks are held, so that ids of one lead commit in order."""
-        async with self.engine.connect() as connection, connection.begin():
-            tx = await self._begin(connection)
+        async with self._plain.connect() as connection, _begun(connection) as driver:
+            tx = await self._begin(connection, driver)
             yield tx
-            await _write_outbox(connection, tx.events)
+            await _write_outbox(connection, driver, tx.events)
         if tx.events:
             self.committed()
 
@@ -128,13 +131,14 @@ class Database:
         for wake in self.on_commit:
             wake()
 
-    async def _begin(self, connection: AsyncConnection) -> Transaction:
+    async def _begin(self, connection: AsyncConnection, driver: asyncpg.Connection) -> Transaction:
         if not self.uses_playbook:
-            return Transaction(connection, (await connection.exec_driver_sql(_CONTEXT)).scalar_one(), None)
-        found = await connection.exec_driver_sql(_CONTEXT_AND_PLAYBOOK, (list(self._refused),))
-        now, revision, version = tuple(found.one())
+            return Transaction(connection, driver, await _straight(connection, driver.fetchval(_CONTEXT)), None)
+        now, revision, version = await _straight(
+            connection, driver.fetchrow(_CONTEXT_AND_PLAYBOOK, list(self._refused))
+        )
         if revision is None:
-            return Transaction(connection, now, None)
+            return Transaction(connection, driver, now, None)
         if self._compiled is None or self._compiled[0] != version:
             documents = (await connection.execute(_DOCUMENTS, {"revision": revision})).scalar_one()
             try:
@@ -142,8 +146,9 @@ class Database:
             except PlaybookError as error:
                 log.error("playbook refused, the one before it stays", extra={"revision": revision, "why": str(error)})
                 self._refused.add(version)
-                return await self._begin(connection)
-        return Transaction(connection, now, (PlaybookStamp(revision=revision, version=version), self._compiled[1]))
+                return await self._begin(connection, driver)
+        stamp = PlaybookStamp(revision=revision, version=version)
+        return Transaction(connection, driver, now, (stamp, self._compiled[1]))
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -172,7 +177,7 @@ def connect(dsn: str, *, uses_playbook: bool, pool: int = 10) -> Database:
     return Database(engine, uses_playbook)
 
 
-async def _write_outbox(connection: AsyncConnection, events: Sequence[Event]) -> None:
+async def _write_outbox(connection: AsyncConnection, driver: asyncpg.Connection, events: Sequence[Event]) -> None:
     if not events:
         return
     rows = [
@@ -190,7 +195,6 @@ async def _write_outbox(connection: AsyncConnection, events: Sequence[Event]) ->
     for row in rows:
         if len(row[-1]) > EVENT_BYTES:  # in the outbox it would hold up everything behind it for ever
             raise ValueError(f"{row[3]} of {len(row[-1])} bytes: an event may have {EVENT_BYTES}")
-    driver = await _driver(connection)
     if len(rows) == 1:  # as often as not; `executemany` takes twice as long over it
         await _straight(connection, driver.execute(_INSERT_OUTBOX, *rows[0]))
     elif len(rows) < _WORTH_A_COPY:
@@ -199,8 +203,26 @@ async def _write_outbox(connection: AsyncConnection, events: Sequence[Event]) ->
         await _straight(connection, driver.copy_records_to_table("outbox", records=rows, columns=_OUTBOX))
 
 
-async def _driver(connection: AsyncConnection) -> asyncpg.Connection:
-    return (await connection.get_raw_connection()).driver_connection
+@asynccontextmanager
+async def _begun(connection: AsyncConnection) -> AsyncIterator[asyncpg.Connection]:
+    """Begins, and commits or rolls back, by the driver: SQLAlchemy takes as long over that as a statement takes."""
+    driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
+    try:
+        await _straight(connection, driver.execute("begin"))
+        yield driver
+        await _straight(connection, driver.execute("commit"))
+    except BaseException as error:
+        if connection.invalidated:
+            raise
+        # Of what was broken off nobody knows how far it is, and nobody is to get a connection that is closed.
+        if not isinstance(error, Exception) or driver.is_closed():
+            await connection.invalidate()
+            raise
+        try:
+            await _straight(connection, driver.execute("rollback"))
+        except Exception:  # noqa: BLE001  what went wrong first is what is to be known
+            await connection.invalidate()
+        raise
 
 
 async def _straight(connection: AsyncConnection, call: Awaitable[T]) -> T:
