@@ -36,7 +36,7 @@ on conflict (endpoint_id, webhook_id) do nothing
 """
 # An endpoint whose row another sender has locked just now is skipped: that one claims for it. Its own room is what is
 # left of ten, so that one that hangs fills its own ten places and nobody else's; of one, while it is spared or while
-# what it missed is replayed in order.
+# what it missed is replayed in order. One whose ten places are taken costs no more than seeing that.
 # Locked before anything of theirs is counted: a statement that waits for a lock still counts as of when it began, and
 # would not see what the one before it has just leased.
 _OPEN = """
@@ -44,6 +44,8 @@ select endpoint_id from endpoint
 where disabled_at is null and removed_at is null and (spared_until is null or spared_until <= $1) and exists (
   select from delivery d where d.endpoint_id = endpoint.endpoint_id and state = 'pending' and due_at <= $1
     and (leased_until is null or leased_until < clock_timestamp()))
+  and $2 > (select count(*) from delivery busy
+    where busy.endpoint_id = endpoint.endpoint_id and state = 'pending' and leased_until >= clock_timestamp())
 order by endpoint_id for update skip locked
 """
 _CLAIM = f"""
@@ -71,9 +73,11 @@ returning delivery_id, webhook_id, open.endpoint_id, open.kind, open.url, open.o
   assignment_id, version, type, rep, body, tries, first_try_at, trace
 """  # noqa: S608  a number of ours
 _NEXT_DUE = """
-select min(greatest(due_at, coalesce(spared_until, due_at))) from delivery join endpoint using (endpoint_id)
-where state = 'pending' and leased_until is null and (due_at > $1 or spared_until > $1)
-  and disabled_at is null and removed_at is null
+select min(greatest(upcoming.due_at, spared_until)) from endpoint cross join lateral (
+  select due_at from delivery where delivery.endpoint_id = endpoint.endpoint_id and state = 'pending'
+    and leased_until is null and due_at > case when spared_until > $1 then '-infinity' else $1 end
+  order by due_at limit 1) as upcoming
+where disabled_at is null and removed_at is null
 """
 _RECORD = """
 with r as materialized (
@@ -177,7 +181,7 @@ def written(notices: Sequence[Notice], now: datetime) -> list[Any]:
 
 async def claim(tx: Transaction, most: int) -> list[Claimed]:
     """Up to `most` due deliveries, leased to us, at most IN_FLIGHT of an endpoint including those that others send."""
-    open_ = [row[0] for row in await tx.driver_sql(_OPEN, tx.now)]
+    open_ = [row[0] for row in await tx.driver_sql(_OPEN, tx.now, IN_FLIGHT)]
     if not open_:
         return []
     rows = await tx.driver_sql(_CLAIM, tx.now, IN_FLIGHT, most, LEASE_SECONDS, open_)
