@@ -110,7 +110,8 @@ async def test_the_doctor_says_what_is_ill_and_what_waits_for_a_person(running, 
         )
     found = json.loads(await relevo("admin", "doctor", "--json", code=1))
     assert found["console"]["ills"] == []
-    assert found["console"]["worries"] == ["dead letters that wait for a person: 1; `python -m console dead list`"]
+    # Other services of this test run share the process, and so its metrics.
+    assert "dead letters that wait for a person: 1; `python -m console dead list`" in found["console"]["worries"]
     assert [bool(found[name]["ills"]) for name in ("ingest", "handoff", "sla_monitor")] == [True] * 3
 
 
