@@ -24,8 +24,8 @@ from tests.people import Journey, journey
 from relevo.events import RepAvailability, identity
 from relevo.events.topics import ASSIGNMENTS, LEADS
 from relevo.stream.kafka import Reader
+from relevo.usual import PORTS
 from relevo_local.draining import drained
-from relevo_local.services import USUAL
 from relevo_local.system import System, Wanted, running
 
 KILLED = ("ingest", "scoring", "handoff", "sla_monitor", "console")
@@ -235,7 +235,7 @@ async def rows(system: System, database: str, sql: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-assert set(KILLED) == set(USUAL)
+assert set(KILLED) == set(PORTS)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from relevo.usual import PORTS
 from relevo_local.identity import Identity, may_use, unprivileged
-from relevo_local.services import USUAL
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -32,7 +32,7 @@ def reachable() -> Iterator[Path]:
 def user_python(reachable: Path) -> tuple[str, str]:
     """A Python and a PYTHONPATH that an ordinary user can use: ours, or linked copies if ours are under /root."""
     code = [Path(sysconfig.get_paths()["purelib"])]
-    code += [Path(str(import_module(name).__file__)).parents[1] for name in ("relevo", "relevo_local", *USUAL)]
+    code += [Path(str(import_module(name).__file__)).parents[1] for name in ("relevo", "relevo_local", *PORTS)]
     python = Path(sys.base_prefix)
     user = unprivileged()
     if user is not None:

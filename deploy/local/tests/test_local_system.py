@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from relevo.testing.services import PATIENCE
+from relevo.usual import PORTS
 from relevo_local import broker, home, postgres
-from relevo_local.services import USUAL
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -206,7 +206,7 @@ def test_root_and_user_run_the_whole_system_at_once(start: Start, folder: Callab
         until(process, "ctrl-C")
     found = [home.read_env(place) for place in places.values()]
     addresses = [value for env in found for name, value in env.items() if name.endswith(("_URL", "_KAFKA"))]
-    assert len(set(addresses)) == 2 * (len(USUAL) + 1)
+    assert len(set(addresses)) == 2 * (len(PORTS) + 1)
     for process in running.values():
         process.send_signal(signal.SIGINT)
     for process in running.values():

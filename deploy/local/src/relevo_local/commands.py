@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 
 from relevo.playbook.values import format_duration
+from relevo.usual import PORTS
 from relevo_local import clock, home, interrupts
 from relevo_local.command import run_command
 from relevo_local.demo import demo
-from relevo_local.services import USUAL
 from relevo_local.system import System, Wanted, running
 
 NO_SUCH_COMMAND = 127  # as shells say
@@ -108,7 +108,7 @@ def _introduce(system: System, wanted: Wanted) -> None:
     for note in system.notes:
         _say(note)
     _err.print(f"\n  [bold]The console: {system.setting.url('console')}[/]\n")
-    for name in USUAL:
+    for name in PORTS:
         _err.print(f"  {name.replace('_', '-'):12} {system.setting.url(name)}")
     _err.print(f"  {'PostgreSQL':12} {system.server.dsn.rpartition('@')[2].partition('/')[0]}")
     _err.print(f"  {'Kafka':12} {system.setting.kafka}{' (in memory)' if wanted.forgets else ''}")

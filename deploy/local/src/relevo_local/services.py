@@ -7,19 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
+from relevo.scopes import Scope
+from relevo.usual import PORTS
 from relevo_local.home import Keys, write_private
 from relevo_local.ports import LOOPBACK
 from relevo_local.processes import Program
 
-# Module → usual port.
-USUAL = {"ingest": 8001, "scoring": 8002, "handoff": 8003, "sla_monitor": 8004, "console": 8000}
-
-# What a person may do here: every scope but `act-for`. Spelt out: importing `relevo.service` costs half a second.
-SCOPES = ("read", "touchpoints", "answer", "manage", "playbook", "erase", "operate")
+SCOPES = tuple(scope for scope in get_args(Scope) if scope != "act-for")  # what a person may do here
 
 _SHUTDOWN = 15.0  # seconds; a person waits
 
@@ -97,7 +95,7 @@ def write_files(setting: Setting) -> None:
 def for_clients(setting: Setting, postgres: str) -> dict[str, str]:
     """The variables by which a command, a test or a shell finds the running system."""
     return {
-        **{f"RELEVO_{name.upper()}_URL": setting.url(name) for name in USUAL},
+        **{f"RELEVO_{name.upper()}_URL": setting.url(name) for name in PORTS},
         "RELEVO_KAFKA": setting.kafka,
         "RELEVO_POSTGRES": postgres,
         "RELEVO_SOURCES": str(setting.folder / "sources.yaml"),
@@ -133,7 +131,7 @@ def _environment(setting: Setting, name: str) -> dict[str, str]:
         ours["RELEVO_SPOOL"] = str(setting.folder / "spool")
     if name == "console":
         ours["RELEVO_ACT_FOR_TOKEN"] = setting.keys.act_for
-        ours.update({f"RELEVO_{other.upper()}_URL": setting.url(other) for other in USUAL if other != name})
+        ours.update({f"RELEVO_{other.upper()}_URL": setting.url(other) for other in PORTS if other != name})
     return {**passed, **ours}
 
 

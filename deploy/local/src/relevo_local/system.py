@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from relevo.usual import PORTS
 from relevo_local import apache, broker, databases, home, leftovers, postgres
 from relevo_local.ports import LOOPBACK, Ports, port_of
 from relevo_local.postgres import Server
 from relevo_local.processes import Processes
-from relevo_local.services import USUAL, Setting, for_clients, program, write_files
+from relevo_local.services import Setting, for_clients, program, write_files
 from relevo_local.together import together
 from relevo_local.trouble import Trouble
 
@@ -64,7 +65,7 @@ class System:
         """Return when these services (all, if none is named) say that they can do their job."""
         from relevo_local.asking import ready
 
-        await together(ready(self.setting, name, self.processes, within) for name in services or USUAL)
+        await together(ready(self.setting, name, self.processes, within) for name in services or PORTS)
 
 
 @asynccontextmanager
@@ -85,7 +86,7 @@ async def running(wanted: Wanted, say: Say = lambda line: None) -> AsyncIterator
                 await _drain(system, say)
         finally:
             home.withdraw(wanted.folder)
-            for name in await processes.stop(*USUAL) + await processes.stop():
+            for name in await processes.stop(*PORTS) + await processes.stop():
                 say(f"{name} did not stop in time and was killed")
             if system.borrowed:
                 await databases.drop(server, setting.keys.roles)
@@ -95,7 +96,7 @@ async def running(wanted: Wanted, say: Say = lambda line: None) -> AsyncIterator
 async def _start(wanted: Wanted, system: System, ports: Ports, say: Say) -> None:
     began = time.monotonic()
     write_files(system.setting)
-    for name in USUAL:
+    for name in PORTS:
         system.start(name)  # they import while the servers start, then wait for the sign
     await together([_start_databases(wanted, system), _start_broker(wanted, system, ports)])
     say(f"PostgreSQL and broker are up ({time.monotonic() - began:.1f} s)")
@@ -124,7 +125,7 @@ def _planned(wanted: Wanted, ports: Ports) -> tuple[Setting, Server]:
         keys=keys,
         kafka=wanted.kafka or f"{LOOPBACK}:{port(9092)}",
         databases={name: server.database(name, name, password) for name, password in keys.roles.items()},
-        ports={name: port(usual) for name, usual in USUAL.items()},
+        ports={name: port(usual) for name, usual in PORTS.items()},
     )
     return setting, server
 

@@ -37,8 +37,8 @@ on conflict (endpoint_id, webhook_id) do nothing
 # An endpoint whose row another sender has locked just now is skipped: that one claims for it. Its own room is what is
 # left of ten, so that one that hangs fills its own ten places and nobody else's; of one, while it is spared or while
 # what it missed is replayed in order. One whose ten places are taken costs no more than seeing that.
-# Locked before anything of theirs is counted: a statement that waits for a lock still counts as of when it began, and
-# would not see what the one before it has just leased.
+# Locked before the room of the others is counted: a statement that waits for a lock still counts as of when it began,
+# and would not see what the one before it has just leased.
 _OPEN = """
 select endpoint_id from endpoint
 where disabled_at is null and removed_at is null and (spared_until is null or spared_until <= $1) and exists (

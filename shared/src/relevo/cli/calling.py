@@ -4,16 +4,19 @@ import asyncio
 import json
 import os
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from relevo.outbound import NoAnswer, own
+from relevo.usual import PORTS
 
-USUAL = {"ingest": 8001, "scoring": 8002, "handoff": 8003, "sla_monitor": 8004, "console": 8000}  # ports
+AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON on standard output.")]
 
 
 def address(service: str) -> str:
     """Where the environment says it is; else this machine's usual port."""
-    return os.environ.get(f"RELEVO_{service.upper()}_URL", f"http://127.0.0.1:{USUAL[service]}").rstrip("/")
+    return os.environ.get(f"RELEVO_{service.upper()}_URL", f"http://127.0.0.1:{PORTS[service]}").rstrip("/")
 
 
 def call(

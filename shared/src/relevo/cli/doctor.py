@@ -9,8 +9,9 @@ from typing import Annotated, NamedTuple
 import typer
 from prometheus_client.parser import text_string_to_metric_families
 
-from relevo.cli.calling import USUAL, address
+from relevo.cli.calling import address
 from relevo.outbound import NoAnswer, own
+from relevo.usual import PORTS
 
 _TO_SEND_SECONDS = 10  # an event that waits longer for Kafka is worth a word
 
@@ -43,7 +44,7 @@ def doctor(
 
 
 async def _ask_all() -> list[Health]:
-    return await asyncio.gather(*map(_ask, USUAL))
+    return await asyncio.gather(*map(_ask, PORTS))
 
 
 async def _ask(name: str) -> Health:

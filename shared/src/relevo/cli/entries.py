@@ -10,12 +10,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 import yaml
 
 Entry = dict[str, Any]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Named = Annotated[str, typer.Argument(metavar="NAME")]
 
 _SPAN = re.compile(r"(\d{1,5})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

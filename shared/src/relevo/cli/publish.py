@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from relevo.cli.calling import call
+from relevo.cli.calling import AsJson, call
 from relevo.cli.playbook import read_folder, show_problems
 from relevo.playbook import PlaybookError, load
 
@@ -20,7 +20,6 @@ class Team(StrEnum):
     SALES = "sales"
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON on standard output.")]
 For = Annotated[list[Team], typer.Option("--for", help="The team you approve for; again for the other one.")]
 
 

@@ -8,13 +8,12 @@ from urllib.parse import quote
 
 import typer
 
-from relevo.cli.calling import call
+from relevo.cli.calling import AsJson, call
 
 reps = typer.Typer(help="A rep's day: away, back, hand their leads over.", no_args_is_help=True)
 
 Rep = Annotated[str, typer.Argument(metavar="REP", help="The rep's id in routing.yaml.")]
 Moment = Annotated[str | None, typer.Option(help="Like 2026-08-03T09:00+02:00; without a zone, this machine's.")]
-AsJson = Annotated[bool, typer.Option("--json", help="The whole answer as JSON on standard output.")]
 
 
 @reps.command()

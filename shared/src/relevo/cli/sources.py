@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from relevo.cli import entries
-from relevo.cli.entries import Entry, refusal
+from relevo.cli.entries import AsJson, Entry, Named, refusal
 from relevo.cli.sources_live import Unanswered, asked, judged
 from relevo.kinds import (
     ALWAYS_SIGN,
@@ -31,8 +31,6 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 _OR_TOPIC = {"amazon_ses": " or its --topic"}
 File = Annotated[Path, typer.Option("--file", envvar="RELEVO_SOURCES", help="The file ingest reads.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Named = Annotated[str, typer.Argument(metavar="NAME")]
 _DEFAULT = Path("sources.yaml")
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from relevo.cli import entries
-from relevo.cli.entries import Entry, refusal
+from relevo.cli.entries import AsJson, Entry, Named, refusal
 from relevo.scopes import Role, Scope
 
 tokens = typer.Typer(help="Who may call the APIs, and for what.", no_args_is_help=True)
@@ -21,8 +21,6 @@ _SCOPES = get_args(Scope)
 _NAME = re.compile(r"[\w.@+-]{1,80}")
 
 File = Annotated[Path, typer.Option("--file", envvar="RELEVO_TOKENS", help="The file the services read.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Named = Annotated[str, typer.Argument(metavar="NAME")]
 _DEFAULT = Path("tokens.yaml")
 
 
