@@ -1,6 +1,5 @@
 """How far partitions reach, asked of the broker."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +8,7 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from relevo.stream.kafka.brokers import Brokers
 from relevo.stream.kafka.leaving import ends_in_time
-from relevo.stream.kafka.records import KafkaAway, Partition
+from relevo.stream.kafka.records import Partition, or_away
 
 _CONNECTING = 60.0  # seconds
 _FETCH_LEAST = 1024  # bytes; a broker sends one batch all the same
@@ -26,11 +25,8 @@ class Ends:
 
     async def start(self) -> None:
         """Raises KafkaAway."""
-        try:
-            async with asyncio.timeout(_CONNECTING):
-                await self._client.start()
-        except Exception as error:
-            raise KafkaAway(type(error).__name__) from error
+        async with or_away(_CONNECTING):
+            await self._client.start()
 
     async def of_topics(self, topics: Iterable[str], timeout: float = 5) -> dict[Partition, int]:
         """As `of`, for every partition of these topics; those nobody has created have none."""
@@ -39,11 +35,8 @@ class Ends:
 
     async def of(self, partitions: Iterable[Partition], timeout: float = 5) -> dict[Partition, int]:
         """The offset after each partition's last record, asked of the broker now. Raises KafkaAway."""
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._asked([TopicPartition(*p) for p in partitions])
-        except Exception as error:
-            raise KafkaAway(type(error).__name__) from error
+        async with or_away(timeout):
+            return await self._asked([TopicPartition(*p) for p in partitions])
 
     async def _asked(self, partitions: Sequence[TopicPartition]) -> dict[Partition, int]:
         """Asked for offsets, the embedded broker counts the last batch as one record; how far a partition reaches, as

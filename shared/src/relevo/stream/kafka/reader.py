@@ -12,7 +12,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from relevo.stream.kafka.brokers import Brokers
 from relevo.stream.kafka.ends import Ends
 from relevo.stream.kafka.leaving import ends_in_time
-from relevo.stream.kafka.records import KafkaAway, Partition, Record
+from relevo.stream.kafka.records import KafkaAway, Partition, Record, or_away
 
 Profile = Literal["local", "production"]
 
@@ -65,11 +65,8 @@ class Reader:
 
     async def start(self) -> None:
         """Returns as a member of the group with its partitions assigned. Raises KafkaAway."""
-        try:
-            async with asyncio.timeout(_JOINING):
-                await self._client.start()
-        except Exception as error:
-            raise KafkaAway(type(error).__name__) from error
+        async with or_away(_JOINING):
+            await self._client.start()
         await self._ends.start()
 
     async def poll(
@@ -153,22 +150,16 @@ class Reader:
     async def next_offsets(self) -> dict[Partition, int]:
         """Where this member will read on, in each partition it has now. Raises KafkaAway."""
         offsets: dict[Partition, int] = {}
-        try:
-            async with asyncio.timeout(10):
-                for tp in self._client.assignment():
-                    with suppress(IllegalStateError):  # taken away meanwhile
-                        offsets[tp.topic, tp.partition] = await self._client.position(tp)
-        except Exception as error:
-            raise KafkaAway(type(error).__name__) from error
+        async with or_away(10):
+            for tp in self._client.assignment():
+                with suppress(IllegalStateError):  # taken away meanwhile
+                    offsets[tp.topic, tp.partition] = await self._client.position(tp)
         return offsets
 
     async def rewind(self, partitions: Iterable[Partition]) -> None:
         """Read on from the first record that is there. Raises KafkaAway."""
-        try:
-            async with asyncio.timeout(10):
-                await self._client.seek_to_beginning(*(TopicPartition(*p) for p in partitions))
-        except Exception as error:
-            raise KafkaAway(type(error).__name__) from error
+        async with or_away(10):
+            await self._client.seek_to_beginning(*(TopicPartition(*p) for p in partitions))
 
     async def end_offsets(self, partitions: Iterable[Partition], timeout: float = 5) -> dict[Partition, int]:
         """As `Ends.of`."""

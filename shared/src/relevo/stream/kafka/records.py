@@ -1,5 +1,8 @@
 """What is written and read, where a key goes, and what is said when no broker answers."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from struct import unpack
 from typing import NamedTuple
 
@@ -10,6 +13,16 @@ _MIX, _WORD = 0x5BD1E995, 0xFFFFFFFF  # murmur2's multiplier; 32 bits
 
 class KafkaAway(Exception):
     """No broker answered in time, or it answered with an error. What was being sent may or may not have arrived."""
+
+
+@asynccontextmanager
+async def or_away(seconds: float) -> AsyncIterator[None]:
+    """What is asked of a broker within: no answer in time, or an error, is KafkaAway."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except Exception as error:
+        raise KafkaAway(type(error).__name__) from error
 
 
 class Record(NamedTuple):
